@@ -1,0 +1,1 @@
+"""mmrouter: the cheapest model that will do it well."""

@@ -1,0 +1,303 @@
+"""The config file as pydantic models: every key, its meaning, its unit and its default.
+
+Unknown keys are errors (`extra=forbid`). Numbers may be quoted, as in the published examples.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from mmrouter.types import Category, Complexity
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Usd = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Capability = Literal["tools", "vision", "json_schema", "audio", "reasoning"]
+
+
+def _blank_section(value: Any) -> Any:
+    """`section:` with nothing under it means its defaults, as people expect of YAML."""
+    return {} if value is None else value
+
+
+class Section(BaseModel):
+    """Base of all sections: closed, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RouteConfig(Section):
+    """Which models serve one bucket."""
+
+    model: str = Field(min_length=1, description="The model that serves this bucket.")
+    fallbacks: tuple[str, ...] = Field(
+        default=(), description="Tried in order when the model fails."
+    )
+    cascade: tuple[str, ...] = Field(
+        default=(), description="With cascade.enabled: tried cheapest first, gated."
+    )
+
+
+class ClassifierConfig(Section):
+    """How prompts are classified."""
+
+    strategy: Literal["auto", "rules", "embeddings", "llm"] = Field(
+        default="auto", description="auto takes embeddings where installed, else rules."
+    )
+    model: str | None = Field(default=None, description="strategy llm: the model that classifies.")
+    threshold: Fraction = Field(
+        default=0.7, description="A confidence below this moves the request one level up."
+    )
+    trained_model: str | None = Field(default=None, description="Folder that `train` wrote.")
+    timeout_ms: int = Field(default=3000, gt=0, description="strategy llm: give up after this.")
+
+
+class ProviderConfig(Section):
+    """How providers are called: deadlines, retries, circuit breakers."""
+
+    timeout_ms: int = Field(
+        default=30_000, gt=0, description="Longest wait for an attempt's first byte."
+    )
+    stall_timeout_ms: int = Field(
+        default=30_000, gt=0, description="Longest silence inside a stream."
+    )
+    total_timeout_ms: int = Field(
+        default=600_000, gt=0, description="Longest time for a request, all attempts together."
+    )
+    max_retries: int = Field(
+        default=2, ge=0, le=10, description="More tries of one model after a retryable failure."
+    )
+    circuit_breaker_threshold: int = Field(
+        default=5, gt=0, description="Failures in a row that open a model's breaker."
+    )
+    circuit_breaker_reset_ms: int = Field(
+        default=60_000, gt=0, description="How long a model's breaker stays open."
+    )
+    provider_circuit_breaker_threshold: int = Field(
+        default=2, gt=0, description="Open models that open their provider's breaker."
+    )
+    provider_circuit_breaker_reset_ms: int = Field(
+        default=120_000, gt=0, description="How long a provider's breaker stays open."
+    )
+    provider_map: dict[str, str] = Field(
+        default_factory=dict, description="Model name to provider, over the registry's patterns."
+    )
+    prompt_caching: bool = Field(
+        default=True, description="Add cache_control to prompts for Anthropic models."
+    )
+
+
+class CascadeConfig(Section):
+    """Cheap first; escalate when the answer fails the gate."""
+
+    enabled: bool = False
+    strategy: Literal["heuristic", "llm_judge"] = "heuristic"
+    min_response_length: int = Field(
+        default=50, ge=0, description="Characters; shorter answers are looked at more closely."
+    )
+    hedging_phrases: tuple[str, ...] = Field(
+        default=(
+            "I'm not sure",
+            "I don't know",
+            "I cannot",
+            "I'm unable",
+            "I don't have enough information",
+        ),
+        description="Phrases that mark an answer as a refusal or a guess.",
+    )
+    judge_model: str | None = Field(default=None, description="strategy llm_judge: who judges.")
+    judge_threshold: int = Field(default=4, ge=1, le=5, description="Least score that passes.")
+    max_buffer_ms: int = Field(
+        default=20_000, gt=0, description="Streams: longest wait for the gated attempt."
+    )
+
+
+class BudgetLimits(Section):
+    """Spending limits in USD; None is no limit."""
+
+    daily_limit: Usd | None = None
+    monthly_limit: Usd | None = None
+
+
+class BudgetConfig(Section):
+    """Spending limits, and what happens as spending nears them."""
+
+    enabled: bool = False
+    daily_limit: Usd = Field(default=0.0, description="USD a day; 0 is no daily limit.")
+    monthly_limit: Usd = Field(default=0.0, description="USD a month; 0 is no monthly limit.")
+    warn_threshold: Fraction = Field(default=0.75, description="Share of the limit: log a warning.")
+    downgrade_threshold: Fraction = Field(
+        default=0.90, description="Share of the limit: route one level down."
+    )
+    hard_limit_action: Literal["cheapest", "reject"] = Field(
+        default="cheapest", description="At the limit: only the cheapest model that fits, or 429."
+    )
+    timezone: str = Field(default="UTC", description="IANA zone whose midnight starts the day.")
+    tags: dict[str, BudgetLimits] = Field(default_factory=dict, description="Limits per tag.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.warn_threshold > self.downgrade_threshold:
+            raise ValueError("warn_threshold must not be above downgrade_threshold")
+        return self
+
+
+class AdaptiveConfig(Section):
+    """Feedback moves models within a route."""
+
+    enabled: bool = False
+    strategy: Literal["thresholds", "beta", "thompson"] = "thresholds"
+    min_feedback_count: int = Field(default=20, ge=1)
+    decay_days: int = Field(default=30, ge=1)
+    penalty_threshold: Fraction = 0.4
+    boost_threshold: Fraction = 0.8
+    cache_ttl: float = Field(default=60.0, ge=0, description="Seconds between reads of feedback.")
+
+
+AlertRule = Literal[
+    "cost_spike",
+    "error_rate",
+    "budget_warning",
+    "latency",
+    "breaker_open",
+    "unknown_price",
+    "drift",
+]
+
+
+class AlertsConfig(Section):
+    """Who is told, and of what."""
+
+    enabled: bool = False
+    webhook_url: str | None = None
+    cooldown_seconds: int = Field(default=300, ge=0)
+    rules: tuple[AlertRule, ...] = ("cost_spike", "error_rate", "budget_warning")
+
+
+class ProviderRow(Section):
+    """An endpoint of your own, or a change to a built-in one."""
+
+    kind: Literal["openai", "anthropic", "litellm", "local"] = "openai"
+    base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    api_key_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the environment variable that holds the key; never the key.",
+    )
+
+
+class PriceRow(Section):
+    """USD per million tokens."""
+
+    input: Usd
+    output: Usd
+    cache_read: Usd | None = Field(default=None, description="Default: the input price.")
+    cache_write: Usd | None = Field(default=None, description="Default: the input price.")
+    reasoning: Usd | None = Field(default=None, description="Default: the output price.")
+
+
+class ModelRow(Section):
+    """A model under a name of your choice."""
+
+    provider: str
+    upstream: str | None = Field(default=None, description="Name at the provider; default: ours.")
+    price: PriceRow | None = None
+    context_window: int | None = Field(default=None, gt=0, description="Tokens.")
+    max_output: int | None = Field(default=None, gt=0, description="Tokens.")
+    capabilities: tuple[Capability, ...] | None = None
+    path: str | None = Field(default=None, description="kind local: a GGUF file.")
+
+
+class TrackerConfig(Section):
+    """The books."""
+
+    url: str = "sqlite:///mmrouter.db"
+    store_prompts: bool = False
+    on_failure: Literal["refuse", "spill"] = "refuse"
+
+
+class StateConfig(Section):
+    """Counters that replicas share."""
+
+    url: str = "memory://"
+
+
+class KeyRow(Section):
+    """A client's API key: only its hash is here (`mmrouter keys create`)."""
+
+    hash: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    tags: tuple[str, ...] = ()
+    daily_limit: Usd | None = None
+    monthly_limit: Usd | None = None
+    requests_per_minute: int | None = Field(default=None, gt=0)
+
+
+class ServerConfig(Section):
+    """The HTTP server."""
+
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
+    max_messages: int = Field(default=10_000, gt=0)
+    max_json_depth: int = Field(default=64, gt=0)
+    drain_seconds: float = Field(default=30.0, ge=0)
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Host names besides loopback that browsers may use."
+    )
+    keys: dict[str, KeyRow] = Field(default_factory=dict)
+
+
+Bucket = dict[Category, RouteConfig]
+
+
+class Config(Section):
+    """A whole config file."""
+
+    version: str = "1"
+    routes: dict[Complexity, Bucket]
+    classifier: Annotated[ClassifierConfig, BeforeValidator(_blank_section)] = ClassifierConfig()
+    provider: Annotated[ProviderConfig, BeforeValidator(_blank_section)] = ProviderConfig()
+    cascade: Annotated[CascadeConfig, BeforeValidator(_blank_section)] = CascadeConfig()
+    budget: Annotated[BudgetConfig, BeforeValidator(_blank_section)] = BudgetConfig()
+    adaptive: Annotated[AdaptiveConfig, BeforeValidator(_blank_section)] = AdaptiveConfig()
+    alerts: Annotated[AlertsConfig, BeforeValidator(_blank_section)] = AlertsConfig()
+    providers: dict[str, ProviderRow] = Field(default_factory=dict)
+    models: dict[str, ModelRow] = Field(default_factory=dict)
+    tracker: Annotated[TrackerConfig, BeforeValidator(_blank_section)] = TrackerConfig()
+    state: Annotated[StateConfig, BeforeValidator(_blank_section)] = StateConfig()
+    server: Annotated[ServerConfig, BeforeValidator(_blank_section)] = ServerConfig()
+    unpriced: Literal["refuse", "allow"] = Field(
+        default="refuse", description="What happens with a model whose price is unknown."
+    )
+    baseline: str | None = Field(
+        default=None,
+        description="Savings are counted against this model; default: medium/reasoning's.",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        missing = [
+            f"{complexity.value}.{category.value}"
+            for complexity in Complexity
+            for category in Category
+            if category not in self.routes.get(complexity, {})
+        ]
+        if missing:
+            raise ValueError(f"routes must cover all 12 buckets; missing: {', '.join(missing)}")
+        return self
+
+    def route(self, complexity: Complexity, category: Category) -> RouteConfig:
+        """The route of a bucket."""
+        return self.routes[complexity][category]
+
+    @property
+    def baseline_model(self) -> str:
+        """Name of the model that savings are counted against."""
+        return self.baseline or self.route(Complexity.MEDIUM, Category.REASONING).model
+
+    def model_names(self) -> tuple[str, ...]:
+        """Every model that routes name, in order of first mention, without repeats."""
+        names: dict[str, None] = {}
+        for bucket in self.routes.values():
+            for route in bucket.values():
+                names |= dict.fromkeys((route.model, *route.fallbacks, *route.cascade))
+        return tuple(names)
