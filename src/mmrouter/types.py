@@ -202,12 +202,16 @@ class Needs:
 
     Attributes:
         input_tokens: estimated prompt tokens, tools included.
-        max_output: the caller's bound on output tokens, or None.
+        input_bound: prompt tokens that no tokenizer exceeds; what a budget reserves for.
+        max_output: the caller's bound on output tokens of one choice, or None.
+        choices: how many answers are asked for (`n`).
         capabilities: what the model must be able to do.
     """
 
     input_tokens: int
+    input_bound: int
     max_output: int | None = None
+    choices: int = 1
     capabilities: frozenset[str] = frozenset()
 
 

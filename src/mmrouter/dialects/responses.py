@@ -1,0 +1,149 @@
+"""OpenAI Responses (https://platform.openai.com/docs/api-reference/responses)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from mmrouter.dialects.base import (
+    Conversation,
+    Fragment,
+    Json,
+    count,
+    count_tokens,
+    is_count,
+    items,
+    mapping,
+    strings,
+)
+from mmrouter.types import Needs, Usage
+
+_PART_TYPES = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
+_FINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class ResponsesDialect:
+    """See `mmrouter.dialects.base.Dialect`."""
+
+    path = "/responses"
+
+    def conversation(self, body: Json) -> Conversation:
+        messages: list[Json] = []
+        if isinstance(body.get("instructions"), str):
+            messages.append({"role": "system", "content": body["instructions"]})
+        given = body.get("input")
+        if isinstance(given, str):
+            messages.append({"role": "user", "content": given})
+        messages.extend(_message(item) for item in items(given))
+        return Conversation(messages, items(body.get("tools")))
+
+    def needs(self, body: Json) -> Needs:
+        capabilities = set()
+        if body.get("tools"):
+            capabilities.add("tools")
+        if mapping(mapping(body.get("text")).get("format")).get("type") == "json_schema":
+            capabilities.add("json_schema")
+        images = 0
+        for item in items(body.get("input")):
+            for part in items(item.get("content")):
+                if part.get("type") == "input_image":
+                    capabilities.add("vision")
+                    images += 1
+        estimate, bound = count_tokens(
+            strings([body.get("instructions"), body.get("input"), body.get("tools")]), images
+        )
+        most = body.get("max_output_tokens")
+        return Needs(
+            input_tokens=estimate,
+            input_bound=bound,
+            max_output=most if is_count(most) else None,
+            capabilities=frozenset(capabilities),
+        )
+
+    def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
+        return {**body, "model": upstream}
+
+    def reader(self, body: Json) -> ResponsesReader:
+        return ResponsesReader()
+
+
+def _message(item: Json) -> Json:
+    """An input item in the shape of a chat message."""
+    kind = item.get("type", "message")
+    if kind == "function_call":
+        function = {"name": item.get("name"), "arguments": item.get("arguments")}
+        return {"role": "assistant", "tool_calls": [{"type": "function", "function": function}]}
+    if kind == "function_call_output":
+        return {"role": "tool", "content": item.get("output")}
+    content = item.get("content")
+    if isinstance(content, list):
+        content = [
+            {**part, "type": _PART_TYPES.get(str(part.get("type")), part.get("type"))}
+            for part in items(content)
+        ]
+    return {"role": item.get("role", "assistant"), "content": content}
+
+
+class ResponsesReader:
+    """Reads a `response` object, or its `response.*` events."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.upstream_id: str | None = None
+        self._ended = False
+
+    @property
+    def finished(self) -> bool:
+        return self._ended
+
+    def feed(self, data: bytes) -> Fragment:
+        if data.strip() == b"[DONE]":
+            return Fragment(last=True)
+        event = mapping(orjson.loads(data))
+        kind = str(event.get("type", ""))
+        if kind.endswith(".delta"):
+            delta = event.get("delta")
+            return Fragment(text=delta if isinstance(delta, str) else "")
+        if kind in _FINAL:
+            self._note(mapping(event.get("response")))
+            self._ended = True
+            return Fragment(last=True)
+        if kind == "error":
+            return Fragment(error=event)
+        if kind == "response.created":
+            self._note(mapping(event.get("response")))
+        return Fragment()
+
+    def whole(self, answer: Json) -> Fragment:
+        self._note(answer)
+        self._ended = True
+        texts = [
+            str(part.get("text", ""))
+            for item in items(answer.get("output"))
+            for part in items(item.get("content"))
+        ]
+        texts += [str(item.get("arguments", "")) for item in items(answer.get("output"))]
+        return Fragment(text="".join(texts))
+
+    def _note(self, response: Json) -> None:
+        identity = response.get("id")
+        if isinstance(identity, str) and identity:
+            self.upstream_id = identity
+        status = response.get("status")
+        if isinstance(status, str) and status != "in_progress":
+            reason = mapping(response.get("incomplete_details")).get("reason")
+            self.finish_reason = reason if isinstance(reason, str) else status
+        usage = response.get("usage")
+        if isinstance(usage, dict):
+            prompt = count(usage.get("input_tokens"))
+            read = count(mapping(usage.get("input_tokens_details")).get("cached_tokens"))
+            output = count(usage.get("output_tokens"))
+            details = mapping(usage.get("output_tokens_details"))
+            self.usage = Usage(
+                input_tokens=prompt - min(read, prompt),
+                cache_read_tokens=min(read, prompt),
+                output_tokens=output,
+                reasoning_tokens=min(count(details.get("reasoning_tokens")), output),
+            )
