@@ -20,10 +20,11 @@
         ├── ProviderAuthError         401, 403: this provider will not do, another may
         ├── ContextLengthError        the prompt is too long for this model, another may do
         ├── ContentFilterError        this provider refuses the content
-        └── BadUpstreamRequestError   any other 4xx: the request itself is wrong
+        ├── UpstreamModelError        404: the provider does not have this model
+        └── BadUpstreamRequestError   any other 4xx: this provider finds the request wrong
 
-Two questions decide what the pipeline does with a ProviderError: `retryable` (the same model again,
-after a pause) and `fallback` (the next model of the plan).
+After any ProviderError the next model of the plan is tried; `retryable` says whether the same model
+may be asked again first, after a pause.
 """
 
 from __future__ import annotations
@@ -32,10 +33,17 @@ from typing import ClassVar
 
 
 class MMRouterError(Exception):
-    """Base of all. `status` is the HTTP status that a server answers with; `code` is stable."""
+    """Base of all.
+
+    Attributes:
+        status: the HTTP status that a server answers with.
+        code: stable name for programs.
+        attempts: how many provider calls had been made; set by the pipeline.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    attempts: int = 0
 
 
 class ConfigError(MMRouterError):
@@ -130,7 +138,6 @@ class ProviderError(MMRouterError):
     status = 502
     code = "provider_error"
     retryable: ClassVar[bool] = False
-    fallback: ClassVar[bool] = True
     health: ClassVar[bool] = True
     """Counts as a failure for the circuit breaker."""
 
@@ -225,10 +232,16 @@ class ContentFilterError(ProviderError):
     health = False
 
 
+class UpstreamModelError(ProviderError):
+    """The provider does not have this model, or not for this key: 404."""
+
+    code = "upstream_model_not_found"
+    health = False
+
+
 class BadUpstreamRequestError(ProviderError):
-    """The provider says that the request itself is wrong: no other model is tried."""
+    """The provider says that the request itself is wrong."""
 
     status = 400
     code = "bad_request"
-    fallback = False
     health = False

@@ -1,0 +1,124 @@
+"""Foreign failures turned into our error tree: status first, the provider's own words second."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from mmrouter import errors
+from mmrouter.errors import ProviderError
+
+_MOST_WORDS = 500
+_CONTEXT = re.compile(
+    r"context.{0,20}(length|window|size)|maximum context|prompt is too long|too many tokens", re.I
+)
+_FILTER = re.compile(r"content_(filter|policy)|safety system|responsible ai", re.I)
+
+
+def from_status(
+    status: int,
+    raw: bytes,
+    headers: Mapping[str, str],
+    *,
+    who: str,
+    secret: str | None,
+) -> ProviderError:
+    """The error for an answer with an error status.
+
+    Args:
+        raw: the body, of any type.
+        headers: the answer's, lower case or case-insensitive.
+        who: the provider, for the message.
+        secret: the key that was sent; it never appears in the message.
+    """
+    body = _json(raw)
+    words = redact(_words(body, raw), secret)
+    message = f"{who} answered {status}" + (f": {words}" if words else "")
+    kind = _kind(status, words + " " + str(_code(body)))
+    return kind(
+        message,
+        upstream_status=status,
+        retry_after_s=retry_after(headers),
+        body=orjson.loads(redact(orjson.dumps(body).decode(), secret)) if body else None,
+    )
+
+
+def from_event(error: Mapping[str, Any], *, who: str, secret: str | None) -> ProviderError:
+    """The error for a failure that the provider reports inside a stream."""
+    words = redact(_words(error, b""), secret)
+    code = str(_code(error))
+    kind = _kind(503, words + " " + code)
+    if "rate_limit" in code:
+        kind = errors.RateLimitedError
+    return kind(f"{who} reported an error in its stream: {words}", body=dict(error))
+
+
+def _kind(status: int, words: str) -> type[ProviderError]:
+    if status in (400, 413, 422) and _CONTEXT.search(words):
+        return errors.ContextLengthError
+    if status in (400, 403) and _FILTER.search(words):
+        return errors.ContentFilterError
+    if status in (401, 402, 403):
+        return errors.ProviderAuthError
+    if status == 404:
+        return errors.UpstreamModelError
+    if status in (408, 504):
+        return errors.ProviderTimeoutError
+    if status == 413:
+        return errors.ContextLengthError
+    if status == 429:
+        return errors.RateLimitedError
+    if status >= 500:
+        return errors.ProviderServerError
+    if status >= 400:
+        return errors.BadUpstreamRequestError
+    return errors.ProviderProtocolError
+
+
+def redact(text: str, secret: str | None) -> str:
+    """The text without the key, also where a provider echoes it back."""
+    return text.replace(secret, "[key]") if secret else text
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3)."""
+    millis = headers.get("retry-after-ms")
+    value = headers.get("retry-after", "")
+    for text, unit in ((millis, 1000), (value, 1)):
+        try:
+            return max(0.0, float(text or "") / unit)
+        except ValueError:
+            continue
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _json(raw: bytes) -> Mapping[str, Any] | None:
+    try:
+        body = orjson.loads(raw)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _words(body: Mapping[str, Any] | None, raw: bytes) -> str:
+    error = (body or {}).get("error", body)
+    words = error.get("message") if isinstance(error, dict) else error
+    if not isinstance(words, str):
+        words = "" if body else raw.decode("utf-8", "replace")
+    words = " ".join(words.split())
+    return words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + "…"
+
+
+def _code(body: Mapping[str, Any] | None) -> object:
+    error = (body or {}).get("error")
+    if not isinstance(error, dict):
+        return ""
+    return f"{error.get('code', '')} {error.get('type', '')}"
