@@ -1,0 +1,75 @@
+"""Numbered changes of the schema, the same on SQLite and PostgreSQL.
+
+Each runs once, in order, in one transaction with the note that it ran. Processes that start at the
+same time take turns: SQLite by its write lock, PostgreSQL by an advisory lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
+
+from mmrouter.errors import TrackerError
+from mmrouter.tracker import schema
+
+_ADVISORY_LOCK = 0x6D6D726F75746572  # "mmrouter"
+
+
+def _m001_books(connection: Connection) -> None:
+    """The first form: requests, attempts, feedback."""
+    schema.metadata.create_all(
+        connection, tables=[schema.requests, schema.attempts, schema.feedback]
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_m001_books,)
+"""The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
+
+
+def migrate(engine: Engine) -> list[str]:
+    """Bring the schema up to date.
+
+    Returns:
+        Names of the migrations that ran, in order; empty when there was nothing to do.
+
+    Raises:
+        TrackerError: the books were written by a newer mmrouter.
+    """
+    latest = len(MIGRATIONS)
+    with engine.connect() as connection:
+        if _version(connection) == latest:
+            return []
+    with engine.connect() as connection:
+        _lock(connection)
+        version = _version(connection)
+        if version > latest:
+            raise TrackerError(
+                f"the tracker's schema has version {version}, this mmrouter knows {latest}: "
+                "upgrade mmrouter"
+            )
+        pending = MIGRATIONS[version:]
+        for migration in pending:
+            migration(connection)
+        _note(connection, latest)
+        connection.commit()
+        return [migration.__name__.removeprefix("_") for migration in pending]
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+
+
+def _version(connection: Connection) -> int:
+    if not inspect(connection).has_table(schema.schema_version.name):
+        return 0
+    return connection.execute(select(schema.schema_version.c.version)).scalar_one_or_none() or 0
+
+
+def _note(connection: Connection, version: int) -> None:
+    schema.schema_version.create(connection, checkfirst=True)
+    if connection.execute(update(schema.schema_version).values(version=version)).rowcount == 0:
+        connection.execute(insert(schema.schema_version).values(version=version))

@@ -1,0 +1,88 @@
+"""PostgreSQL through psycopg 3: how it is opened, and how a batch is written to it.
+
+Durability is the server's own (`synchronous_commit`), which a URL can change:
+`postgresql://host/db?options=-c%20synchronous_commit%3Doff`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import URL, TableValuedAlias, cast, create_engine, func
+from sqlalchemy.dialects.postgresql import JSONB
+
+from mmrouter.errors import MissingDependencyError, TrackerError
+from mmrouter.tracker import schema
+from mmrouter.tracker.migrations import migrate
+from mmrouter.tracker.records import Record
+from mmrouter.tracker.statements import BadRecordError, attempt_values, insert_sql, request_values
+
+try:
+    import psycopg
+except ImportError as error:
+    raise MissingDependencyError("psycopg", "pip install 'mmrouter[postgres]'") from error
+
+CONNECT_TIMEOUT_S = 3
+"""How long a server may take to accept a connection before the database counts as lost."""
+
+SILENCE_TIMEOUT_MS = 5_000
+"""How long sent data may stay unacknowledged: a host that vanished is noticed."""
+
+_INSERT_REQUEST = insert_sql(schema.requests, "%s")
+_INSERT_ATTEMPT = insert_sql(schema.attempts, "%s")
+_BAD_RECORD = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
+
+
+class PostgresBackend:
+    """One database on a server."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg").update_query_dict(
+            {"connect_timeout": str(CONNECT_TIMEOUT_S), "tcp_user_timeout": str(SILENCE_TIMEOUT_MS)}
+            | dict(url.query)
+        )
+        self.engine = create_engine(self._url, pool_pre_ping=True)
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def tags(self) -> TableValuedAlias:
+        """The tags of a row of `requests`, one a row in column `value`."""
+        values = func.jsonb_array_elements_text(cast(schema.requests.c.tags, JSONB))
+        return values.table_valued("value", name="tag").render_derived()
+
+    def write(self, records: Sequence[Record]) -> None:
+        """See `Store.write`. For one thread at a time."""
+        try:
+            connection = self._connection or self._connect()
+            with connection.pipeline(), connection.cursor() as cursor:
+                cursor.executemany(_INSERT_REQUEST, [request_values(r) for r in records])
+                cursor.executemany(_INSERT_ATTEMPT, list(attempt_values(records)))
+                connection.commit()
+        except _BAD_RECORD as error:
+            self._disconnect()
+            raise BadRecordError(f"{self._url.host}: {error}") from error
+        except (psycopg.Error, OSError) as error:
+            self._disconnect()
+            raise TrackerError(f"cannot write to {self._name}: {error}") from error
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._disconnect()
+        self.engine.dispose()
+
+    @property
+    def _name(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        migrate(self.engine)  # the server may have come back with another database
+        _, arguments = self.engine.dialect.create_connect_args(self._url)
+        connection = psycopg.connect(**arguments)
+        self._connection = connection
+        return connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            self.engine.dispose()

@@ -1,0 +1,127 @@
+"""The tables of the books, the same on SQLite and PostgreSQL.
+
+Money is a `BigInteger` of nano-dollars, NULL where the price is unknown; instants are Unix seconds;
+durations are milliseconds. Columns that statistics read stand first, because SQLite decodes a row
+from its left.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+
+def _counts() -> list[Column[int]]:
+    """Token columns, named and counted as in `types.Usage`."""
+    return [
+        Column("input_tokens", BigInteger, nullable=False),
+        Column("output_tokens", BigInteger, nullable=False),
+        Column("cache_read_tokens", BigInteger, nullable=False),
+        Column("cache_write_tokens", BigInteger, nullable=False),
+        Column("reasoning_tokens", BigInteger, nullable=False),
+    ]
+
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started", Double, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("cost_nanos", BigInteger),  # all attempts and classifying
+    Column("answered_cost_nanos", BigInteger),  # the attempt that the client saw
+    Column("classifier_cost_nanos", BigInteger, nullable=False),
+    Column("latency_ms", Double, nullable=False),
+    Column("ttft_ms", Double),
+    Column("overhead_ms", Double, nullable=False),
+    *_counts(),  # summed over the attempts
+    Column("attempts", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),  # attempts that a cascade's gate turned down
+    Column("escalated", Boolean, nullable=False),
+    Column("budget_downgraded", Boolean, nullable=False),
+    Column("adaptive_reranked", Boolean, nullable=False),
+    Column("fallback_used", Boolean, nullable=False),
+    Column("cascade", Boolean, nullable=False),  # an attempt had to pass a gate
+    Column("stream", Boolean, nullable=False),
+    Column("complexity", Text),
+    Column("category", Text),
+    Column("answered_model", Text),
+    Column("provider", Text),  # of the answered model
+    Column("key_name", Text),
+    Column("tags", Text, nullable=False),  # JSON array of strings
+    Column("requested_model", Text, nullable=False),
+    Column("wanted_model", Text),
+    Column("surface", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("confidence", Double),
+    Column("difficulty", Double),
+    Column("classifier", Text),  # strategy
+    Column("degraded", Text),
+    Column("variant", Text),
+    Column("session", Text),
+    Column("price_source", Text),  # of the answered model
+    Column("upstream_id", Text),  # the provider's id of the answer
+    Column("error_class", Text),
+    Column("error", Text),
+    Column("reasons", Text, nullable=False),  # JSON array of strings
+    Column("prompt_hash", Text),
+    Column("prompt", Text),
+    Index("ix_requests_started", "started", "id"),
+    Index("ix_requests_session", "session", "started"),
+    Index("ix_requests_upstream_id", "upstream_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("upstream", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("cost_nanos", BigInteger),
+    Column("input_cost_nanos", BigInteger),
+    Column("output_cost_nanos", BigInteger),
+    Column("cache_read_cost_nanos", BigInteger),
+    Column("cache_write_cost_nanos", BigInteger),
+    *_counts(),
+    Column("estimated", Boolean, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("latency_ms", Double, nullable=False),
+    Column("ttft_ms", Double),
+    Column("http_status", Integer),
+    Column("finish_reason", Text),
+    Column("error_class", Text),
+    Column("error", Text),
+    Column("price_source", Text),
+    Column("upstream_id", Text),
+    Column("detail", Text),
+    sqlite_with_rowid=False,  # one tree instead of a table and its key's index
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("score", Double, nullable=False),  # 0..1
+    Column("comment", Text),
+    Column("source", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Index("ix_feedback_request_id", "request_id"),
+)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))

@@ -1,0 +1,155 @@
+"""SQLite: how it is opened, and how a batch is written to it.
+
+The write-ahead log makes a commit one `write()`: it outlives the process at once, and a power cut
+from the next checkpoint on (`synchronous=NORMAL`). Checkpoints, the only moments that wait for the
+disk, run in their own thread, so that no request waits for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, TableValuedAlias, create_engine, event, func
+
+from mmrouter.errors import ConfigError, TrackerError
+from mmrouter.tracker import schema
+from mmrouter.tracker.migrations import migrate
+from mmrouter.tracker.records import Record
+from mmrouter.tracker.statements import BadRecordError, attempt_values, insert_sql, request_values
+
+logger = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_S = 10.0
+"""How long a write waits for another process before the database counts as lost."""
+
+CHECKPOINT_ROWS = 2_000
+"""Requests between two checkpoints: 10 to 60 MB of log."""
+
+LOG_LIMIT_PAGES = 32_768
+"""A log of 128 MB makes the checkpoint hold the writers for a moment, so that it starts over."""
+
+_INSERT_REQUEST = insert_sql(schema.requests, "?")
+_INSERT_ATTEMPT = insert_sql(schema.attempts, "?")
+_BAD_RECORD = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeError,
+)
+
+
+class SqliteBackend:
+    """One database file.
+
+    Raises:
+        ConfigError: the URL names no file.
+    """
+
+    def __init__(self, url: URL) -> None:
+        if not url.database or url.database == ":memory:":
+            raise ConfigError(f"tracker.url {url!s} names no file: write sqlite:///mmrouter.db")
+        self._path = Path(url.database)
+        self.engine = create_engine(url)
+        event.listen(self.engine, "connect", _configure)
+        self._checkpointer = _Checkpointer(self._path)
+        self._rows = 0
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def tags(self) -> TableValuedAlias:
+        """The tags of a row of `requests`, one a row in column `value`."""
+        return func.json_each(schema.requests.c.tags).table_valued("value", name="tag")
+
+    def write(self, records: Sequence[Record]) -> None:
+        """See `Store.write`. For one thread at a time."""
+        try:
+            connection = self._connection or self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_INSERT_REQUEST, map(request_values, records))
+            connection.executemany(_INSERT_ATTEMPT, attempt_values(records))
+            connection.execute("COMMIT")
+            if self._path.stat().st_ino != self._inode:
+                raise TrackerError(f"{self._path} was replaced while it was open")
+        except _BAD_RECORD as error:
+            self._disconnect()
+            raise BadRecordError(f"{self._path}: {error}") from error
+        except (sqlite3.Error, OSError) as error:
+            self._disconnect()
+            raise TrackerError(f"cannot write to {self._path}: {error}") from error
+        except TrackerError:
+            self._disconnect()
+            raise
+        self._rows += len(records)
+        if self._rows >= CHECKPOINT_ROWS:
+            self._rows = 0
+            self._checkpointer.due.set()
+
+    def close(self) -> None:
+        """Give back every connection; the last one to the file folds the log into it."""
+        self._checkpointer.close()
+        self._disconnect()
+        self.engine.dispose()
+
+    def _connect(self) -> sqlite3.Connection:
+        migrate(self.engine)  # the file may be a new one
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        _configure(connection)
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        self._inode = self._path.stat().st_ino
+        self._connection = connection
+        return connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()  # rolls back what is open
+            self.engine.dispose()
+
+
+def _configure(connection: Any, _: object = None) -> None:
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+class _Checkpointer:
+    """A thread that moves the log into the database file whenever `due` is set."""
+
+    def __init__(self, path: Path) -> None:
+        self.due = threading.Event()
+        self._path = path
+        self._closing = False
+        self._thread: threading.Thread = threading.Thread(
+            target=self._run, name="mmrouter-checkpoint", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing = True
+        self.due.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self.due.wait() and not self._closing:
+            self.due.clear()
+            try:
+                self._checkpoint()
+            except sqlite3.Error as error:  # the writer meets the same fault, and answers for it
+                logger.warning("checkpoint of %s: %s", self._path, error)
+
+    def _checkpoint(self) -> None:
+        with closing(sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)) as connection:
+            _, log_pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if log_pages > LOG_LIMIT_PAGES:
+                connection.execute("PRAGMA wal_checkpoint(RESTART)")
+
+

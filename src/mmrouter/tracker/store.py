@@ -1,0 +1,385 @@
+"""The store of the books: one contract, two databases."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    TableValuedAlias,
+    delete,
+    exists,
+    func,
+    insert,
+    make_url,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from mmrouter.errors import ConfigError, InvalidRequestError, TrackerError
+from mmrouter.tracker import schema
+from mmrouter.tracker.migrations import migrate
+from mmrouter.tracker.records import Record, Row
+from mmrouter.tracker.verify import Fault, faults
+from mmrouter.types import Nanos
+
+EXPORT_CHUNK = 5_000
+"""Rows that an iteration holds at a time."""
+
+PRUNE_CHUNK = 500
+"""Requests deleted in one transaction, so that writers get their turns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which requests to look at; every field that is not None must hold.
+
+    Attributes:
+        since: first instant, Unix seconds, inclusive.
+        until: last instant, exclusive.
+        model: name of the model that answered.
+        tag: one of the request's tags.
+        status: a `types.Status` value.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    model: str | None = None
+    key_name: str | None = None
+    tag: str | None = None
+    session: str | None = None
+    category: str | None = None
+    complexity: str | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page ended: the last row's `started` and `id`."""
+
+    started: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the books say was spent, in nano-dollars.
+
+    Attributes:
+        unknown: requests whose cost is unknown, and which the sums leave out.
+    """
+
+    total: Nanos
+    by_key: dict[str, Nanos]
+    by_tag: dict[str, Nanos]
+    unknown: int
+
+
+class Store(Protocol):
+    """Where the books are kept. Every method but `write` may be called from any thread.
+
+    All raise `TrackerError` when the database cannot be reached or is broken.
+    """
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Write all of `records` in one transaction, durable against SIGKILL on return.
+
+        A request id that is there already is passed over, so a replay may repeat. Called by one
+        thread at a time.
+
+        Raises:
+            BadRecordError: a row cannot be stored; nothing was written.
+        """
+
+    def add_feedback(
+        self, id: str, score: float, *, comment: str | None = None, source: str = "api"
+    ) -> str | None:
+        """Note a score in 0..1 for a request, named by our id or by its provider's response id.
+
+        Returns:
+            Our id of the request, or None where the books have no such request.
+
+        Raises:
+            InvalidRequestError: the score is outside 0..1.
+        """
+
+    def request(self, id: str) -> Row | None:
+        """One request with `attempts` (in order) and `feedback` (oldest first), or None."""
+
+    def page(self, filter: Filter, *, before: Cursor | None = None, limit: int = 50) -> list[Row]:
+        """Rows of `requests`, newest first, that come after `before` in this order."""
+
+    def rows(self, filter: Filter) -> Iterator[Row]:
+        """Rows of `requests`, oldest first, read in chunks as they are consumed."""
+
+    def attempts(self, ids: Sequence[str]) -> list[Row]:
+        """Rows of `attempts` of these requests, in order of request and ordinal."""
+
+    def settled(self, *, since: float) -> Settled:
+        """What requests that started at or after `since` (Unix seconds) cost."""
+
+    def prune(self, *, older_than: float) -> int:
+        """Delete requests that started before `older_than` (Unix seconds), attempts and feedback
+        with them. Returns the number of requests."""
+
+    def verify(self) -> list[Fault]:
+        """Every place where the books do not balance; empty when they do."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection for queries of one's own."""
+
+    def tags(self) -> TableValuedAlias:
+        """A FROM element with the tags of a row of `requests`, one a row in column `value`."""
+
+    def close(self) -> None:
+        """Give back every connection."""
+
+
+def open_store(url: str) -> Store:
+    """Open the books and bring their schema up to date.
+
+    Args:
+        url: `sqlite:///file.db` or `postgresql://user@host/database`.
+
+    Raises:
+        ConfigError: the URL is of no supported kind.
+        MissingDependencyError: the extra `postgres` is not installed.
+        TrackerError: the database cannot be reached, or was written by a newer mmrouter.
+    """
+    backend = _backend(url)
+    store = SqlStore(backend)
+    try:
+        with _translated():
+            migrate(backend.engine)
+    except TrackerError:
+        store.close()
+        raise
+    return store
+
+
+class Backend(Protocol):
+    """What differs between databases."""
+
+    @property
+    def engine(self) -> Engine: ...
+    def write(self, records: Sequence[Record]) -> None: ...
+    def tags(self) -> TableValuedAlias: ...
+    def close(self) -> None: ...
+
+
+def _backend(url: str) -> Backend:
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("tracker.url is not a database URL") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            from mmrouter.tracker.sqlite import SqliteBackend
+
+            return SqliteBackend(parsed)
+        case "postgresql" | "postgres":
+            from mmrouter.tracker.postgres import PostgresBackend
+
+            return PostgresBackend(parsed)
+        case other:
+            raise ConfigError(f"tracker.url: expected sqlite or postgresql, got '{other}'")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise TrackerError(f"the tracker's database: {cause}") from error
+
+
+def conditions(filter: Filter, tags: TableValuedAlias) -> list[ColumnElement[bool]]:
+    """`filter` as conditions on `requests`. `tags` comes from `Store.tags`."""
+    table = schema.requests.c
+    found: list[ColumnElement[bool]] = []
+    if filter.since is not None:
+        found.append(table.started >= filter.since)
+    if filter.until is not None:
+        found.append(table.started < filter.until)
+    if filter.tag is not None:
+        found.append(exists(select(1).select_from(tags).where(tags.c.value == filter.tag)))
+    for column, value in (
+        (table.answered_model, filter.model),
+        (table.key_name, filter.key_name),
+        (table.session, filter.session),
+        (table.category, filter.category),
+        (table.complexity, filter.complexity),
+        (table.status, filter.status),
+    ):
+        if value is not None:
+            found.append(column == value)
+    return found
+
+
+class SqlStore:
+    """`Store` over SQLAlchemy Core; batches go the backend's own, faster way."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.write = backend.write
+        self.tags = backend.tags
+        self.close = backend.close
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """See `Store.read`."""
+        with _translated(), self._backend.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        with _translated(), self._backend.engine.begin() as connection:
+            yield connection
+
+    def add_feedback(
+        self, id: str, score: float, *, comment: str | None = None, source: str = "api"
+    ) -> str | None:
+        """See `Store.add_feedback`."""
+        if not 0.0 <= score <= 1.0:
+            raise InvalidRequestError(f"a score lies in 0..1, got {score}", param="score")
+        table = schema.requests.c
+        with self._begin() as connection:
+            found: str | None = connection.execute(
+                select(table.id)
+                .where(or_(table.id == id, table.upstream_id == id))
+                .order_by(table.started.desc())
+                .limit(1)
+            ).scalar()
+            if found is not None:
+                connection.execute(
+                    insert(schema.feedback).values(
+                        request_id=found,
+                        score=score,
+                        comment=comment,
+                        source=source,
+                        created=time.time(),
+                    )
+                )
+        return found
+
+    def request(self, id: str) -> Row | None:
+        """See `Store.request`."""
+        feedback = schema.feedback
+        with self.read() as connection:
+            row = connection.execute(
+                select(schema.requests).where(schema.requests.c.id == id)
+            ).one_or_none()
+            if row is None:
+                return None
+            notes = connection.execute(
+                select(feedback).where(feedback.c.request_id == id).order_by(feedback.c.id)
+            )
+            return row._asdict() | {
+                "attempts": _attempts(connection, [id]),
+                "feedback": [note._asdict() for note in notes],
+            }
+
+    def page(self, filter: Filter, *, before: Cursor | None = None, limit: int = 50) -> list[Row]:
+        """See `Store.page`."""
+        table = schema.requests
+        query = select(table).where(*conditions(filter, self.tags()))
+        if before is not None:
+            query = query.where(tuple_(table.c.started, table.c.id) < (before.started, before.id))
+        query = query.order_by(table.c.started.desc(), table.c.id.desc()).limit(limit)
+        with self.read() as connection:
+            return [row._asdict() for row in connection.execute(query)]
+
+    def rows(self, filter: Filter) -> Iterator[Row]:
+        """See `Store.rows`."""
+        table = schema.requests
+        query = (
+            select(table)
+            .where(*conditions(filter, self.tags()))
+            .order_by(table.c.started, table.c.id)
+            .limit(EXPORT_CHUNK)
+        )
+        after: tuple[float, str] | None = None
+        while True:
+            chunk = query
+            if after is not None:
+                chunk = query.where(tuple_(table.c.started, table.c.id) > after)
+            with self.read() as connection:
+                found = [row._asdict() for row in connection.execute(chunk)]
+            yield from found
+            if len(found) < EXPORT_CHUNK:
+                return
+            after = (found[-1]["started"], found[-1]["id"])
+
+    def attempts(self, ids: Sequence[str]) -> list[Row]:
+        """See `Store.attempts`."""
+        with self.read() as connection:
+            return _attempts(connection, ids)
+
+    def settled(self, *, since: float) -> Settled:
+        """See `Store.settled`."""
+        table = schema.requests.c
+        query = (
+            select(
+                table.key_name,
+                table.tags,
+                func.coalesce(func.sum(table.cost_nanos), 0),
+                func.count() - func.count(table.cost_nanos),
+            )
+            .where(table.started >= since)
+            .group_by(table.key_name, table.tags)
+        )
+        total = unknown = 0
+        by_key: Counter[str] = Counter()
+        by_tag: Counter[str] = Counter()
+        with self.read() as connection:
+            for key_name, tags, cost, unpriced in connection.execute(query):
+                nanos = int(cost)  # PostgreSQL sums BIGINT as NUMERIC
+                total += nanos
+                unknown += unpriced
+                if key_name is not None:
+                    by_key[key_name] += nanos
+                for tag in set(json.loads(tags)):
+                    by_tag[tag] += nanos
+        return Settled(total, dict(by_key), dict(by_tag), unknown)
+
+    def prune(self, *, older_than: float) -> int:
+        """See `Store.prune`."""
+        table = schema.requests
+        old = select(table.c.id).where(table.c.started < older_than).limit(PRUNE_CHUNK)
+        pruned = 0
+        while True:
+            with self._begin() as connection:
+                ids: list[Any] = list(connection.execute(old).scalars())
+                for column in (schema.feedback.c.request_id, schema.attempts.c.request_id):
+                    connection.execute(delete(column.table).where(column.in_(ids)))
+                connection.execute(delete(table).where(table.c.id.in_(ids)))
+            pruned += len(ids)
+            if len(ids) < PRUNE_CHUNK:
+                return pruned
+
+    def verify(self) -> list[Fault]:
+        """See `Store.verify`."""
+        with self.read() as connection:
+            return list(faults(connection))
+
+
+def _attempts(connection: Connection, ids: Sequence[str]) -> list[Row]:
+    table = schema.attempts
+    query = (
+        select(table)
+        .where(table.c.request_id.in_(ids))
+        .order_by(table.c.request_id, table.c.ordinal)
+    )
+    return [row._asdict() for row in connection.execute(query)]
