@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, TableValuedAlias, create_engine, event, func
+from sqlalchemy import URL, TableValuedAlias, create_engine, event, func
 
 from mmrouter.errors import ConfigError, TrackerError
 from mmrouter.tracker import schema

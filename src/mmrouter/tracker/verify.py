@@ -77,5 +77,6 @@ def _orphans(connection: Connection) -> Iterator[Fault]:
         ("orphan_attempt", schema.attempts.c.request_id),
         ("orphan_feedback", schema.feedback.c.request_id),
     ):
-        for id in connection.execute(select(column).where(column.not_in(known)).distinct()).scalars():
+        query = select(column).where(column.not_in(known)).distinct()
+        for id in connection.execute(query).scalars():
             yield Fault(kind, id, "its request is not in the books")
