@@ -1,7 +1,4 @@
-"""What calls cost: exact integer arithmetic, and the bundled price table.
-
-Rates are pico-dollars per token, costs are nano-dollars, rounded up per kind of token, so that a
-cost is never understated and a bound computed from larger counts is never below it.
+"""Where prices and facts of models come from: config, or the bundled table.
 
 Prices of models without a price in config come from the table that ships inside the LiteLLM
 package. It is read as a data file: LiteLLM itself is not imported (docs/decisions/0004).
@@ -21,7 +18,8 @@ from typing import Any
 import orjson
 
 from mmrouter.config.schema import PriceRow
-from mmrouter.types import Nanos, Price, Rates, Usage
+from mmrouter.money import breakdown as breakdown
+from mmrouter.types import Price, Rates
 
 _TABLE_FILE = "model_prices_and_context_window_backup.json"
 _PICO_PER_USD = 10**12
@@ -39,51 +37,6 @@ FREE = Price(
     source="own hardware",
 )
 """The price of a model on one's own machine: nobody sends a bill."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Cost of one call by kind of token, in nano-dollars."""
-
-    input: Nanos
-    output: Nanos
-    cache_read: Nanos
-    cache_write: Nanos
-
-    @property
-    def total(self) -> Nanos:
-        """All kinds together."""
-        return self.input + self.output + self.cache_read + self.cache_write
-
-
-def breakdown(price: Price, usage: Usage) -> Cost:
-    """Cost of `usage`, by kind. The prompt's length picks the tier for all of its tokens."""
-    rates = rates_at(price, usage.prompt_tokens)
-    visible = usage.output_tokens - usage.reasoning_tokens
-    return Cost(
-        input=_nanos(usage.input_tokens * rates.input),
-        output=_nanos(visible * rates.output + usage.reasoning_tokens * rates.reasoning),
-        cache_read=_nanos(usage.cache_read_tokens * rates.cache_read),
-        cache_write=_nanos(usage.cache_write_tokens * rates.cache_write),
-    )
-
-
-def cost(price: Price | None, usage: Usage) -> Nanos | None:
-    """Total cost in nano-dollars; None where the price is unknown."""
-    return None if price is None else breakdown(price, usage).total
-
-
-def rates_at(price: Price, prompt_tokens: int) -> Rates:
-    """The rates that hold for a prompt of this length."""
-    rates = price.tiers[0][1]
-    for least, tier in price.tiers:
-        if prompt_tokens >= least:
-            rates = tier
-    return rates
-
-
-def _nanos(pico: int) -> Nanos:
-    return -(-pico // 1000)
 
 
 def from_config(row: PriceRow) -> Price:

@@ -1,0 +1,143 @@
+"""The composition root: config in, a router's parts out. The only file that names concrete classes.
+
+What is heavy is imported where it is first needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mmrouter.classifier.base import Classifier
+from mmrouter.classifier.rules import RulesClassifier
+from mmrouter.config import Config, load_config
+from mmrouter.errors import InvalidRequestError
+from mmrouter.providers.base import ProviderBase
+from mmrouter.providers.http import HttpProvider, bearer, x_api_key
+from mmrouter.providers.registry import LOCAL_MODEL, Registry
+from mmrouter.router.classify import ClassifyStep
+from mmrouter.router.health import Breakers
+from mmrouter.router.parts import Parts
+from mmrouter.router.pipeline import Pipeline
+from mmrouter.router.planner import Planner
+from mmrouter.tracker.store import open_store
+from mmrouter.tracker.writer import Tracker
+from mmrouter.types import Dialect, Request, Surface, Target
+
+_OPENAI_DIALECTS = frozenset({Dialect.CHAT, Dialect.RESPONSES, Dialect.EMBEDDINGS})
+
+
+def build(
+    config: Config | str | Path, *, db: str | None = None, local_fallback: bool = False
+) -> Parts:
+    """Builds a router.
+
+    Args:
+        config: a config, a path, or the name of a preset.
+        db: URL or path of the tracker's database, over config's.
+        local_fallback: requests of the CLI and the library that no configured model has a key for
+            are answered by a small local model.
+
+    Raises:
+        ConfigError, UnpricedModelError, MissingDependencyError, TrackerError
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    registry = Registry(config)
+    for name in config.model_names():
+        registry.priced(name)
+    local = registry.resolve(LOCAL_MODEL) if local_fallback else None
+
+    def local_for(request: Request) -> Target | None:
+        return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
+
+    classifier = local_classifier(config)
+    health = Breakers(config.provider, time.time)
+    store = open_store(database_url(config, db))
+    spill = Path("mmrouter.spill.jsonl") if config.tracker.on_failure == "spill" else None
+    tracker = Tracker(store, spill)
+    planner = Planner(config, registry, ClassifyStep(classifier), health, None, local_for)
+    providers = Providers()
+
+    async def feedback(id: str, score: float, comment: str | None, surface: Surface) -> None:
+        found = await asyncio.to_thread(
+            store.add_feedback, id, score, comment=comment, source=surface.value
+        )
+        if found is None:
+            raise InvalidRequestError(f"No request '{id}' is in the books", param="request_id")
+
+    async def close_tracker() -> None:
+        await asyncio.to_thread(tracker.close)
+
+    return Parts(
+        config=config,
+        registry=registry,
+        classifier=classifier,
+        pipeline=Pipeline(
+            config=config,
+            plans=planner,
+            provider_for=providers.get,
+            books=tracker,
+            health=health,
+        ),
+        feedback=feedback,
+        closers=(providers.aclose, close_tracker),
+    )
+
+
+def local_classifier(config: Config) -> Classifier:
+    """The strategy that runs on this machine, as config names it."""
+    return RulesClassifier()
+
+
+def database_url(config: Config, db: str | None) -> str:
+    """The tracker's URL: `--db` takes a path or a URL, and wins over config."""
+    if db is None:
+        return config.tracker.url
+    return db if "://" in db else f"sqlite:///{db}"
+
+
+class Providers:
+    """Who calls a target in a dialect: each made when first asked for, one of each."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, ProviderBase] = {}
+
+    def get(self, target: Target, dialect: Dialect) -> ProviderBase:
+        """The provider that carries this dialect to this kind of target.
+
+        A dialect that the target speaks itself passes through; LiteLLM translates the others.
+        """
+        if target.kind == "openai" and dialect in _OPENAI_DIALECTS:
+            return self._one("openai", lambda: HttpProvider(bearer))
+        if target.kind == "anthropic" and dialect is Dialect.MESSAGES:
+            return self._one("anthropic", lambda: HttpProvider(x_api_key))
+        if target.kind == "local":
+            return self._one("local", _local)
+        return self._one("litellm", _litellm)
+
+    async def aclose(self) -> None:
+        """Closes those that were made."""
+        for provider in self._made.values():
+            await provider.aclose()
+
+    def _one(self, name: str, make: Callable[[], ProviderBase]) -> ProviderBase:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+
+def _local() -> ProviderBase:
+    from mmrouter.providers.local import LocalProvider
+
+    return LocalProvider()
+
+
+def _litellm() -> ProviderBase:
+    from mmrouter.providers.litellm import LiteLLMProvider
+
+    return LiteLLMProvider()
+
+

@@ -1,0 +1,43 @@
+"""What the composition root hands out: one router's parts, and how to close them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from mmrouter.classifier.base import Classifier
+from mmrouter.config.schema import Config
+from mmrouter.providers.registry import Registry
+from mmrouter.router.pipeline import Pipeline
+from mmrouter.types import Surface
+
+Feedback = Callable[[str, float, str | None, Surface], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A built router.
+
+    Attributes:
+        classifier: the local strategy in force.
+        feedback: notes (request id or upstream id, score 0..1, comment, surface).
+        closers: called in order when the router closes.
+    """
+
+    config: Config
+    registry: Registry
+    classifier: Classifier
+    pipeline: Pipeline
+    feedback: Feedback
+    closers: Sequence[Callable[[], Awaitable[None]]]
+
+    async def aclose(self) -> None:
+        """Closes everything, also where one part fails to."""
+        failures: list[Exception] = []
+        for close in self.closers:
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001 - the others must be closed too
+                failures.append(error)
+        if failures:
+            raise failures[0]

@@ -1,0 +1,58 @@
+"""Gathers what a decision reads (classification, state, keys), and calls `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mmrouter.config.schema import Config
+from mmrouter.decide.plan import Snapshot, Spending, is_auto, plan_auto, plan_explicit
+from mmrouter.dialects import DIALECTS
+from mmrouter.errors import InvalidRequestError
+from mmrouter.providers.registry import Registry
+from mmrouter.router.ports import Budget, Classify, Health
+from mmrouter.types import Dialect, Plan, Request, Target
+
+
+class Planner:
+    """One config's decisions.
+
+    Args:
+        budget: None where no limit is set.
+        local: the target that answers without a key, for requests that allow it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        classify: Classify,
+        health: Health,
+        budget: Budget | None,
+        local: Callable[[Request], Target | None],
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._classify = classify
+        self._health = health
+        self._budget = budget
+        self._local = local
+
+    async def __call__(self, request: Request) -> tuple[Plan, str | None]:
+        dialect = DIALECTS[request.dialect]
+        needs = dialect.needs(request.body)
+        spending = Spending.NORMAL if self._budget is None else await self._budget.spending(request)
+        snapshot = Snapshot(
+            callable=self._registry.has_key,
+            open=self._health.open,
+            spending=spending,
+            local=self._local(request),
+        )
+        if not is_auto(request.model):
+            return plan_explicit(self._registry.priced(request.model), needs, snapshot), None
+        if request.dialect is Dialect.EMBEDDINGS:
+            raise InvalidRequestError("Embeddings need a named model, not 'auto'", param="model")
+        classification, judged = await self._classify(dialect.conversation(request.body))
+        plan = plan_auto(
+            request.model, classification, needs, self._config, self._registry.priced, snapshot
+        )
+        return plan, judged

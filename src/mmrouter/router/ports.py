@@ -1,0 +1,83 @@
+"""What the pipeline needs of the rest, as small protocols; `bootstrap` plugs in who keeps them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mmrouter.decide.plan import Spending
+from mmrouter.dialects import Conversation
+from mmrouter.types import Attempt, Candidate, Classification, Nanos, Outcome, Plan, Request, Target
+
+
+class Classify(Protocol):
+    """Labels a conversation."""
+
+    async def __call__(self, conversation: Conversation) -> tuple[Classification, str]:
+        """The classification, and the text that was judged. Never raises."""
+
+
+class Books(Protocol):
+    """Where outcomes are recorded."""
+
+    def check(self) -> None:
+        """Raises TrackerError when an outcome could not be recorded now: nobody is called then."""
+
+    async def record(self, outcome: Outcome) -> None:
+        """Returns when the outcome survives the death of this process.
+
+        Raises:
+            TrackerError: it could not be written, and config says to refuse then.
+        """
+
+
+class Budget(Protocol):
+    """Spending limits: money is set aside before a call and settled after it."""
+
+    async def spending(self, request: Request) -> Spending:
+        """The tier of the tightest limit that the request falls under."""
+
+    async def reserve(self, request: Request, candidate: Candidate) -> str:
+        """Sets the candidate's bound aside; the reservation's id.
+
+        Raises:
+            BudgetExceededError: a limit would be overrun.
+        """
+
+    async def settle(self, reservation: str, cost_nanos: Nanos | None) -> None:
+        """Replaces the reservation by what the attempt really cost."""
+
+
+class Health(Protocol):
+    """Which models are failing."""
+
+    def open(self, target: Target) -> bool:
+        """The breaker of the model or of its provider lets no call through."""
+
+    def called(self, target: Target) -> None:
+        """A call is about to be made."""
+
+    def succeeded(self, target: Target) -> None:
+        """The call was answered."""
+
+    def failed(self, target: Target) -> None:
+        """The call failed in a way that speaks against the model or its provider."""
+
+
+class Gate(Protocol):
+    """Judges a cheap answer before anybody sees it."""
+
+    async def __call__(self, request: Request, text: str, attempt: Attempt) -> str | None:
+        """Why the answer is not good enough; None accepts it."""
+
+
+class Observer(Protocol):
+    """Learns of every finished request, after it is recorded. Must be quick and never raise."""
+
+    def __call__(self, outcome: Outcome) -> None: ...
+
+
+class Plans(Protocol):
+    """Decides for a request."""
+
+    async def __call__(self, request: Request) -> tuple[Plan, str | None]:
+        """The plan, and the judged text (None where nothing was classified)."""
