@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from mmrouter.types import Attempt, AttemptStatus, Nanos, Outcome, Price, Usage
+import orjson
+
+from mmrouter.errors import TrackerError
+from mmrouter.money import breakdown
+from mmrouter.types import Attempt, AttemptStatus, Outcome
 
 Row = dict[str, Any]
 """Column name -> value; every column of its table is present."""
-
-
-class CostParts(Protocol):
-    """What a call cost, by kind of token, in nano-dollars."""
-
-    @property
-    def input(self) -> Nanos: ...
-    @property
-    def output(self) -> Nanos: ...
-    @property
-    def cache_read(self) -> Nanos: ...
-    @property
-    def cache_write(self) -> Nanos: ...
-
-
-Breakdown = Callable[[Price, Usage], CostParts]
 
 
 class Record(NamedTuple):
@@ -35,12 +22,16 @@ class Record(NamedTuple):
     attempts: tuple[Row, ...]
 
 
-def to_record(outcome: Outcome, breakdown: Breakdown) -> Record:
+class BadRecordError(TrackerError):
+    """The database is well but does not take one of the rows. Nothing of the batch is written."""
+
+
+def to_record(outcome: Outcome) -> Record:
     """The rows that describe `outcome`. Total costs are the outcome's own, never recomputed."""
     return Record(
         _request_row(outcome),
         tuple(
-            _attempt_row(outcome.request.id, ordinal, attempt, breakdown)
+            _attempt_row(outcome.request.id, ordinal, attempt)
             for ordinal, attempt in enumerate(outcome.attempts)
         ),
     )
@@ -100,7 +91,7 @@ def _request_row(outcome: Outcome) -> Row:
     }
 
 
-def _attempt_row(request_id: str, ordinal: int, attempt: Attempt, breakdown: Breakdown) -> Row:
+def _attempt_row(request_id: str, ordinal: int, attempt: Attempt) -> Row:
     usage, target = attempt.usage, attempt.target
     parts = breakdown(target.price, usage) if target.price else None
     return {
@@ -140,7 +131,7 @@ def _price_source(attempt: Attempt | None) -> str | None:
 
 
 def _json(texts: Iterable[str]) -> str:
-    return json.dumps([_text(text) for text in texts], ensure_ascii=False)
+    return orjson.dumps([_text(text) for text in texts]).decode()
 
 
 def _text(text: str | None) -> str | None:

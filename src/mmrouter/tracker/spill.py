@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from mmrouter.tracker.records import Record
-from mmrouter.tracker.statements import BadRecordError
+from mmrouter.tracker.records import BadRecordError, Record
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Spill:
         Raises:
             OSError: the file cannot be written; none of `records` counts as spilled.
         """
-        lines = b"".join(json.dumps(record._asdict()).encode() + b"\n" for record in records)
+        lines = b"".join(_line(record) for record in records)
         with self._lock(".lock"):
             _append(self.path, lines)
 
@@ -90,7 +89,7 @@ class Spill:
                 try:
                     write([record])
                 except BadRecordError:
-                    self._reject([json.dumps(record._asdict()).encode() + b"\n"])
+                    self._reject([_line(record)])
         return len(records)
 
     def _reject(self, lines: Sequence[bytes]) -> None:
@@ -127,6 +126,10 @@ def _torn(path: Path, end: int) -> bool:
     with path.open("rb") as file:
         file.seek(end - 1)
         return file.read(1) != b"\n"
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record._asdict()).encode() + b"\n"
 
 
 def _parse(line: bytes) -> Record | None:

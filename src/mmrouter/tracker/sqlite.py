@@ -10,18 +10,18 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, TableValuedAlias, create_engine, event, func
+from sqlalchemy import URL, Table, TableValuedAlias, create_engine, event, func
 
 from mmrouter.errors import ConfigError, TrackerError
 from mmrouter.tracker import schema
 from mmrouter.tracker.migrations import migrate
-from mmrouter.tracker.records import Record
-from mmrouter.tracker.statements import BadRecordError, attempt_values, insert_sql, request_values
+from mmrouter.tracker.records import BadRecordError, Record, Row
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,19 @@ CHECKPOINT_ROWS = 2_000
 LOG_LIMIT_PAGES = 32_768
 """A log of 128 MB makes the checkpoint hold the writers for a moment, so that it starts over."""
 
-_INSERT_REQUEST = insert_sql(schema.requests, "?")
-_INSERT_ATTEMPT = insert_sql(schema.attempts, "?")
+
+def _insert(table: Table) -> str:
+    columns = ", ".join(column.name for column in table.columns)
+    values = ", ".join("?" for _ in table.columns)
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+def _values(table: Table) -> Callable[[Row], tuple[Any, ...]]:
+    return itemgetter(*(column.name for column in table.columns))
+
+
+_INSERT_REQUEST, _request_values = _insert(schema.requests), _values(schema.requests)
+_INSERT_ATTEMPT, _attempt_values = _insert(schema.attempts), _values(schema.attempts)
 _BAD_RECORD = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -72,8 +83,10 @@ class SqliteBackend:
         try:
             connection = self._connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_INSERT_REQUEST, map(request_values, records))
-            connection.executemany(_INSERT_ATTEMPT, attempt_values(records))
+            connection.executemany(_INSERT_REQUEST, [_request_values(r.request) for r in records])
+            connection.executemany(
+                _INSERT_ATTEMPT, [_attempt_values(row) for r in records for row in r.attempts]
+            )
             connection.execute("COMMIT")
             if self._path.stat().st_ino != self._inode:
                 raise TrackerError(f"{self._path} was replaced while it was open")
@@ -151,5 +164,3 @@ class _Checkpointer:
             _, log_pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if log_pages > LOG_LIMIT_PAGES:
                 connection.execute("PRAGMA wal_checkpoint(RESTART)")
-
-

@@ -20,9 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from mmrouter.errors import TrackerError
-from mmrouter.tracker.records import Breakdown, Record, to_record
+from mmrouter.tracker.records import BadRecordError, Record, to_record
 from mmrouter.tracker.spill import Spill
-from mmrouter.tracker.statements import BadRecordError
 from mmrouter.tracker.store import Store
 from mmrouter.types import Outcome
 
@@ -50,13 +49,11 @@ class Tracker:
 
     Args:
         store: the books; the tracker closes it.
-        breakdown: prices the kinds of token of one call.
         spill: where to set rows aside, or None to refuse.
     """
 
-    def __init__(self, store: Store, breakdown: Breakdown, spill: Path | None = None) -> None:
+    def __init__(self, store: Store, spill: Path | None = None) -> None:
         self._store = store
-        self._breakdown = breakdown
         self._spill = Spill(spill) if spill else None
         self._ticks: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
@@ -89,7 +86,7 @@ class Tracker:
             TrackerError: it could not be written, or the tracker is closed.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(to_record(outcome, self._breakdown), loop, loop.create_future())
+        waiting = _Waiting(to_record(outcome), loop, loop.create_future())
         if loop in self._ticks:
             self._ticks[loop].append(waiting)
         else:
@@ -120,19 +117,35 @@ class Tracker:
             if not self._closed:
                 self._queue.put(tick)
                 return
-        _answer(tick, TrackerError("the tracker is closed"))
+        _answer(tick, TrackerError(self._refusal or "the tracker is closed"))
 
     def _run(self) -> None:
         self._start_replay()
         open_ = True
         while open_:
             batch, open_ = self._take()
-            if self._lost and (time.monotonic() >= self._retry_at or not open_):
-                self._recover()
-            if batch:
-                self._settle(batch)
-            elif self._replay is not None:
-                self._replay_chunk(self._replay)
+            try:
+                self._step(batch, due=not open_ or time.monotonic() >= self._retry_at)
+            except BaseException as error:  # a fault of ours: nobody may wait for ever
+                stopped = TrackerError(f"the tracker's writer has stopped: {error!r}")
+                self._stop(batch, stopped)
+                raise
+
+    def _step(self, batch: Sequence[_Waiting], *, due: bool) -> None:
+        if self._lost and due:
+            self._recover()
+        if batch:
+            self._settle(batch)
+        elif self._replay is not None:
+            self._replay_chunk(self._replay)
+
+    def _stop(self, batch: Sequence[_Waiting], error: TrackerError) -> None:
+        with self._gate:
+            self._closed = True
+        self._refusal = str(error)
+        _answer(batch, error)
+        while not self._queue.empty():
+            _answer(self._queue.get() or [], error)
 
     def _take(self) -> tuple[list[_Waiting], bool]:
         """What is queued, and whether more may come. Waits as long as there is nothing to do."""
@@ -184,7 +197,7 @@ class Tracker:
             try:
                 self._spill.append(records)
             except OSError as error:
-                self._refuse(f"the tracker's database is lost, and so is its spill file: {error}")
+                self._refusal = f"the tracker's database is lost, and so is its spill file: {error}"
             else:
                 _answer(batch, None)
                 return
@@ -201,10 +214,7 @@ class Tracker:
         self._retry_at = time.monotonic() + self._retry_s
         self._replay = None
         if self._spill is None:
-            self._refuse(str(error))
-
-    def _refuse(self, why: str) -> None:
-        self._refusal = why
+            self._refusal = str(error)
 
     def _recover(self) -> None:
         """Try the database with the rows that were refused; then the spill file, if need be."""
