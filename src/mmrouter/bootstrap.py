@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mmrouter.classifier.base import Classifier
-from mmrouter.classifier.rules import RulesClassifier
+from mmrouter.classifier.select import Selected, select
 from mmrouter.config import Config, load_config
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.base import ProviderBase
@@ -53,12 +52,12 @@ def build(
     def local_for(request: Request) -> Target | None:
         return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
 
-    classifier = local_classifier(config)
+    selected = local_classifier(config)
     health = Breakers(config.provider, time.time)
     store = open_store(database_url(config, db))
     spill = Path("mmrouter.spill.jsonl") if config.tracker.on_failure == "spill" else None
     tracker = Tracker(store, spill)
-    planner = Planner(config, registry, ClassifyStep(classifier), health, None, local_for)
+    planner = Planner(config, registry, ClassifyStep(selected.classifier, degraded=selected.degraded), health, None, local_for)
     providers = Providers()
 
     async def feedback(id: str, score: float, comment: str | None, surface: Surface) -> None:
@@ -74,7 +73,7 @@ def build(
     return Parts(
         config=config,
         registry=registry,
-        classifier=classifier,
+        classifier=selected.classifier,
         pipeline=Pipeline(
             config=config,
             plans=planner,
@@ -87,9 +86,9 @@ def build(
     )
 
 
-def local_classifier(config: Config) -> Classifier:
+def local_classifier(config: Config) -> Selected:
     """The strategy that runs on this machine, as config names it."""
-    return RulesClassifier()
+    return select(config.classifier.strategy, config.classifier.trained_model)
 
 
 def database_url(config: Config, db: str | None) -> str:

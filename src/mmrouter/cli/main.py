@@ -1,0 +1,109 @@
+"""The command `mmrouter`: its groups are imported when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+_COMMANDS = {
+    "route": "mmrouter.cli.route:route",
+    "classify": "mmrouter.cli.classify:classify",
+    "init": "mmrouter.cli.init:init",
+    "config": "mmrouter.cli.config:config",
+    "stats": "mmrouter.cli.stats:stats",
+    "feedback": "mmrouter.cli.feedback:feedback",
+}
+"""Command -> where it lives. Listed in the order in which `--help` shows them."""
+
+_HELP = {
+    "route": "Answer a prompt with the cheapest model that will do it well.",
+    "classify": "Classify prompts; no model is called.",
+    "init": "Set mmrouter up: choose a provider, check its key, write a config.",
+    "config": "Check and show configs.",
+    "stats": "What was spent, on what, and what routing saved.",
+    "feedback": "Say whether an answer was good.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and name not in _COMMANDS and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, _COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{name}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_HELP.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-c",
+    "--config",
+    envvar="MMROUTER_CONFIG",
+    default="configs/default.yaml",
+    show_default=True,
+    metavar="PATH|PRESET",
+    help="Routing config: a YAML file, or a preset such as openai, cascade or local.",
+)
+@click.version_option(package_name="mmrouter", prog_name="mmrouter")
+@click.pass_context
+def cli(ctx: click.Context, config: str) -> None:
+    """Route each LLM request to the cheapest model that will do it well.
+
+    \b
+    Try it, with no key and no network:
+      mmrouter route "What is the capital of France?"
+      mmrouter classify "Prove that sqrt(2) is irrational"
+    """
+    ctx.obj = {"config": config}
+
+
+def main() -> None:
+    """Runs the command; our own errors end it with one clear line and exit code 1."""
+    from mmrouter.errors import MMRouterError
+
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        click.secho("Interrupted.", fg="red", err=True)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.secho("Interrupted.", fg="red", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except MMRouterError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # the reader of our output (`head`, a closed pager) has gone: nothing is left to say
+        sys.stderr.close()
+        sys.exit(141)
