@@ -146,11 +146,13 @@ class Store(Protocol):
         """Give back every connection."""
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, require: bool = True) -> Store:
     """Open the books and bring their schema up to date.
 
     Args:
         url: `sqlite:///file.db` or `postgresql://user@host/database`.
+        require: False opens them even while the database is lost, for a tracker that spills; the
+            schema is then brought up to date before the first write.
 
     Raises:
         ConfigError: the URL is of no supported kind.
@@ -163,8 +165,9 @@ def open_store(url: str) -> Store:
         with _translated():
             migrate(backend.engine)
     except TrackerError:
-        store.close()
-        raise
+        if require:
+            store.close()
+            raise
     return store
 
 
