@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmrouter.config import Config, load_config
     from mmrouter.errors import MMRouterError
-    from mmrouter.router.client import AsyncRouter
-    from mmrouter.router.result import RouteResult
-    from mmrouter.router.sync import Router
+    from mmrouter.library.async_router import AsyncRouter
+    from mmrouter.library.result import RouteResult
+    from mmrouter.library.router import Router
     from mmrouter.types import Classification
 
 _WHERE = {
-    "AsyncRouter": "mmrouter.router.client",
+    "AsyncRouter": "mmrouter.library.async_router",
     "Classification": "mmrouter.types",
     "Config": "mmrouter.config",
     "MMRouterError": "mmrouter.errors",
-    "RouteResult": "mmrouter.router.result",
-    "Router": "mmrouter.router.sync",
+    "RouteResult": "mmrouter.library.result",
+    "Router": "mmrouter.library.router",
     "load_config": "mmrouter.config",
 }
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mmrouter.classifier.select import Selected, select
+from mmrouter.classifier.select import select
 from mmrouter.config import Config, load_config
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.base import ProviderBase
@@ -52,12 +52,19 @@ def build(
     def local_for(request: Request) -> Target | None:
         return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
 
-    selected = local_classifier(config)
+    selected = select(config.classifier.strategy, config.classifier.trained_model)
     health = Breakers(config.provider, time.time)
     store = open_store(database_url(config, db))
     spill = Path("mmrouter.spill.jsonl") if config.tracker.on_failure == "spill" else None
     tracker = Tracker(store, spill)
-    planner = Planner(config, registry, ClassifyStep(selected.classifier, degraded=selected.degraded), health, None, local_for)
+    planner = Planner(
+        config,
+        registry,
+        ClassifyStep(selected.classifier, degraded=selected.degraded),
+        health,
+        None,
+        local_for,
+    )
     providers = Providers()
 
     async def feedback(id: str, score: float, comment: str | None, surface: Surface) -> None:
@@ -84,11 +91,6 @@ def build(
         feedback=feedback,
         closers=(providers.aclose, close_tracker),
     )
-
-
-def local_classifier(config: Config) -> Selected:
-    """The strategy that runs on this machine, as config names it."""
-    return select(config.classifier.strategy, config.classifier.trained_model)
 
 
 def database_url(config: Config, db: str | None) -> str:
@@ -138,5 +140,3 @@ def _litellm() -> ProviderBase:
     from mmrouter.providers.litellm import LiteLLMProvider
 
     return LiteLLMProvider()
-
-

@@ -1,4 +1,4 @@
-"""The command `mmrouter`: its groups are imported when they are called, so that `--help` is quick."""
+"""The command `mmrouter`: commands are imported when they are called, so `--help` is quick."""
 
 from __future__ import annotations
 

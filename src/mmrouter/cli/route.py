@@ -10,14 +10,16 @@ import click
 from mmrouter.cli.prompts import read_prompt
 
 if TYPE_CHECKING:
-    from mmrouter.router.result import RouteResult
+    from mmrouter.library.result import RouteResult
 
 
 @click.command(short_help="Answer a prompt with the cheapest model that will do it well.")
 @click.argument("prompt", required=False)
 @click.option("-v", "--verbose", is_flag=True, help="Show the decision and every attempt.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--model", default="auto", show_default=True, help="auto, auto:cheap|balanced|best, or a model.")
+@click.option(
+    "--model", default="auto", show_default=True, help="auto, auto:cheap, auto:best, or a name."
+)
 @click.option("--db", metavar="PATH|URL", help="The tracker's database.  [default: mmrouter.db]")
 @click.pass_obj
 def route(
@@ -40,7 +42,7 @@ def route(
       git diff | mmrouter route --json
     """
     text = read_prompt(prompt)
-    from mmrouter.router.sync import Router
+    from mmrouter.library.router import Router
     from mmrouter.types import Surface
 
     with Router(obj["config"], db=db, local_fallback=True, surface=Surface.CLI) as router:

@@ -126,7 +126,7 @@ def _construct(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, name:
         return items
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError):
         line = node.start_mark.line + 1
         raise ConfigError(f"{name}:{line}: cannot read the value '{node.value}'") from None

@@ -45,20 +45,23 @@ class HttpProvider(ProviderBase):
 
     Args:
         auth: turns the key into headers.
+        key: finds the target's key; None needs none.
     """
 
-    def __init__(self, auth: Auth) -> None:
+    def __init__(self, auth: Auth, key: Callable[[Target], str | None] | None = None) -> None:
         self._auth = auth
+        self._key = key or key_of
         self._session: aiohttp.ClientSession | None = None
 
     async def stream(self, call: Call) -> Answer:
         reader = DIALECTS[call.dialect].reader(call.body)
         async with self._post(call) as response:
+            key = self._key(call.target)
             if call.stream:
-                async for piece in _events(response, reader, call):
+                async for piece in _events(response, reader, call, key):
                     yield piece
             else:
-                yield await _whole(response, reader, call)
+                yield await _whole(response, reader, call, key)
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -68,11 +71,12 @@ class HttpProvider(ProviderBase):
     async def _post(self, call: Call) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """Sends the call; every failure of transport leaves as a ProviderError."""
         target = call.target
+        key = self._key(target)
         headers = {
             "content-type": "application/json",
             "accept-encoding": "identity",
             **call.forward_headers,
-            **self._auth(key_of(target)),
+            **self._auth(key),
         }
         dialect = DIALECTS[call.dialect]
         sent = dialect.prepare(call.body, target.upstream, stream=call.stream)
@@ -90,7 +94,7 @@ class HttpProvider(ProviderBase):
                 ) as response,
             ):
                 if response.status != 200:
-                    raise await _refusal(response, target)
+                    raise await _refusal(response, target, key)
                 if call.stream:
                     deadline.reschedule(None)
                 yield response
@@ -137,23 +141,27 @@ def key_of(target: Target) -> str | None:
     return key
 
 
-async def _refusal(response: aiohttp.ClientResponse, target: Target) -> errors.ProviderError:
+async def _refusal(
+    response: aiohttp.ClientResponse, target: Target, key: str | None
+) -> errors.ProviderError:
     return failures.from_status(
         response.status,
         await _read(response, 1024 * 1024),
         response.headers,
         who=target.provider,
-        secret=key_of(target),
+        secret=key,
     )
 
 
-async def _whole(response: aiohttp.ClientResponse, reader: Reader, call: Call) -> Finish:
+async def _whole(
+    response: aiohttp.ClientResponse, reader: Reader, call: Call, key: str | None
+) -> Finish:
     raw = await _read(response, MAX_ANSWER_BYTES)
     answer = orjson.loads(raw)
     if not isinstance(answer, dict):
         raise errors.ProviderProtocolError(f"{call.target.provider} answered no JSON object")
     if "error" in answer and answer["error"] and len(answer) <= 2:
-        raise failures.from_event(answer, who=call.target.provider, secret=key_of(call.target))
+        raise failures.from_event(answer, who=call.target.provider, secret=key)
     fragment = reader.whole(answer)
     return Finish(
         data=raw,
@@ -166,7 +174,7 @@ async def _whole(response: aiohttp.ClientResponse, reader: Reader, call: Call) -
 
 
 async def _events(
-    response: aiohttp.ClientResponse, reader: Reader, call: Call
+    response: aiohttp.ClientResponse, reader: Reader, call: Call, key: str | None
 ) -> AsyncGenerator[Chunk | Finish, None]:
     who = call.target.provider
     if response.content_type != "text/event-stream":
@@ -187,7 +195,7 @@ async def _events(
                 begun = True
                 fragment = reader.feed(event.data)
                 if fragment.error is not None:
-                    raise failures.from_event(fragment.error, who=who, secret=key_of(call.target))
+                    raise failures.from_event(fragment.error, who=who, secret=key)
                 text += fragment.text
                 if fragment.last:
                     end = event.raw

@@ -1,4 +1,4 @@
-"""Small models on this machine: llama.cpp's own OpenAI-compatible server, started when first used."""
+"""Small models on this machine: llama.cpp's OpenAI-compatible server, started when first used."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ class LocalProvider(ProviderBase):
     """One llama.cpp server per file of weights, in this process."""
 
     def __init__(self) -> None:
-        self._http = HttpProvider(bearer)
-        self._servers: dict[Path | None, LocalServer] = {}
+        self._models: dict[Path | None, tuple[LocalServer, HttpProvider]] = {}
 
     async def stream(self, call: Call) -> Answer:
         if call.dialect is not Dialect.CHAT:
             raise InvalidRequestError(
                 f"The local model answers chat requests, not {call.dialect}", param="model"
             )
-        server = self._server(call)
+        server, http = self._model(call)
         base_url = await asyncio.to_thread(server.start)
         target = replace(call.target, base_url=base_url)
         body = _with_defaults(call.body)
-        answer = self._http.stream(replace(call, target=target, body=body))
+        answer = http.stream(replace(call, target=target, body=body))
         async with aclosing(answer) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def aclose(self) -> None:
-        await self._http.aclose()
-        for server in self._servers.values():
+        for server, http in self._models.values():
+            await http.aclose()
             await asyncio.to_thread(server.stop)
 
-    def _server(self, call: Call) -> LocalServer:
+    def _model(self, call: Call) -> tuple[LocalServer, HttpProvider]:
         named = call.target.upstream
         path = Path(named).expanduser() if named.endswith(".gguf") else None
-        if path not in self._servers:
-            self._servers[path] = LocalServer(path)
-        return self._servers[path]
+        if path not in self._models:
+            server = LocalServer(path)
+            self._models[path] = (server, HttpProvider(bearer, key=lambda _: server.api_key))
+        return self._models[path]
 
 
 def _with_defaults(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ BUILT_IN: Mapping[str, Provider] = {
 LOCAL_MODEL = "smollm2-135m"
 """The embedded default: its weights come from a Python package."""
 
-_LOCAL_WINDOW = 2048
+_LOCAL_WINDOW = 4096
 
 
 class Registry:

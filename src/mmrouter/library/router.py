@@ -9,8 +9,8 @@ from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from mmrouter.router.client import AnswerStream, AsyncRouter, Messages, Prompt
-from mmrouter.router.result import RouteResult
+from mmrouter.library.async_router import AnswerStream, AsyncRouter, Messages, Prompt
+from mmrouter.library.result import RouteResult
 from mmrouter.types import Classification, Plan, Surface
 
 T = TypeVar("T")

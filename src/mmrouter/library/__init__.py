@@ -1,0 +1,1 @@
+"""The Python library: `Router` and `AsyncRouter`, a surface like the others."""
