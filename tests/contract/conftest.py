@@ -43,8 +43,10 @@ def postgres_url(postgres_server: Any) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def books_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database for the tracker, of each kind."""
+    """An empty database for the tracker, of each kind; a file stands in a folder of its own."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'books.db'}"
+        folder = tmp_path / "books"
+        folder.mkdir()
+        return f"sqlite:///{folder / 'books.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url

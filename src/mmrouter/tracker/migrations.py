@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
 
 from mmrouter.errors import TrackerError
 from mmrouter.tracker import schema
+from mmrouter.tracker.translate import translated
 
 _ADVISORY_LOCK = 0x6D6D726F75746572  # "mmrouter"
 
@@ -34,8 +35,13 @@ def migrate(engine: Engine) -> list[str]:
         Names of the migrations that ran, in order; empty when there was nothing to do.
 
     Raises:
-        TrackerError: the books were written by a newer mmrouter.
+        TrackerError: the books were written by a newer mmrouter, or cannot be reached.
     """
+    with translated():
+        return _migrate(engine)
+
+
+def _migrate(engine: Engine) -> list[str]:
     latest = len(MIGRATIONS)
     with engine.connect() as connection:
         if _version(connection) == latest:

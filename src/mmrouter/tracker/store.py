@@ -25,12 +25,13 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 
 from mmrouter.errors import ConfigError, InvalidRequestError, TrackerError
 from mmrouter.tracker import schema
 from mmrouter.tracker.migrations import migrate
 from mmrouter.tracker.records import Record, Row
+from mmrouter.tracker.translate import translated
 from mmrouter.tracker.verify import Fault, faults
 from mmrouter.types import Nanos
 
@@ -162,8 +163,7 @@ def open_store(url: str, *, require: bool = True) -> Store:
     backend = _backend(url)
     store = SqlStore(backend)
     try:
-        with _translated():
-            migrate(backend.engine)
+        migrate(backend.engine)
     except TrackerError:
         if require:
             store.close()
@@ -197,15 +197,6 @@ def _backend(url: str) -> Backend:
             return PostgresBackend(parsed)
         case other:
             raise ConfigError(f"tracker.url: expected sqlite or postgresql, got '{other}'")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        raise TrackerError(f"the tracker's database: {cause}") from error
 
 
 def conditions(filter: Filter, tags: TableValuedAlias) -> list[ColumnElement[bool]]:
@@ -243,12 +234,12 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """See `Store.read`."""
-        with _translated(), self._backend.engine.connect() as connection:
+        with translated(), self._backend.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        with _translated(), self._backend.engine.begin() as connection:
+        with translated(), self._backend.engine.begin() as connection:
             yield connection
 
     def add_feedback(

@@ -1,0 +1,20 @@
+"""SQLAlchemy's errors in our own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mmrouter.errors import TrackerError
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises TrackerError, with the driver's own message, for any failure of the database."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise TrackerError(f"the tracker's database: {cause}") from error
