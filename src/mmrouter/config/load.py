@@ -15,6 +15,9 @@ from mmrouter.config.schema import Config
 from mmrouter.errors import ConfigError
 
 _MAX_BYTES = 4 * 1024 * 1024
+_MAX_NODES = 100_000
+_MAX_DEPTH = 50
+"""Aliases repeat a node without repeating its text: this bounds what a small file can become."""
 
 Lines = dict[tuple[str | int, ...], int]
 """Where each key or item stands: path in the document -> line, counted from 1."""
@@ -105,6 +108,8 @@ def parse_config(text: str, name: str = "config") -> Config:
 
 def _construct(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, name: str) -> Any:
     """Plain data of a YAML node, noting each key's line; a key given twice is an error."""
+    if len(lines) > _MAX_NODES or len(path) > _MAX_DEPTH:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: too large or too deep for a config")
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
