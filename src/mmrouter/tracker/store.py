@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import ArgumentError
 
 from mmrouter.errors import ConfigError, InvalidRequestError, TrackerError
@@ -280,9 +281,9 @@ class SqlStore:
             notes = connection.execute(
                 select(feedback).where(feedback.c.request_id == id).order_by(feedback.c.id)
             )
-            return row._asdict() | {
+            return _plain(row) | {
                 "attempts": _attempts(connection, [id]),
-                "feedback": [note._asdict() for note in notes],
+                "feedback": [_plain(note) for note in notes],
             }
 
     def page(self, filter: Filter, *, before: Cursor | None = None, limit: int = 50) -> list[Row]:
@@ -293,7 +294,7 @@ class SqlStore:
             query = query.where(tuple_(table.c.started, table.c.id) < (before.started, before.id))
         query = query.order_by(table.c.started.desc(), table.c.id.desc()).limit(limit)
         with self.read() as connection:
-            return [row._asdict() for row in connection.execute(query)]
+            return [_plain(row) for row in connection.execute(query)]
 
     def rows(self, filter: Filter) -> Iterator[Row]:
         """See `Store.rows`."""
@@ -310,7 +311,7 @@ class SqlStore:
             if after is not None:
                 chunk = query.where(tuple_(table.c.started, table.c.id) > after)
             with self.read() as connection:
-                found = [row._asdict() for row in connection.execute(chunk)]
+                found = [_plain(row) for row in connection.execute(chunk)]
             yield from found
             if len(found) < EXPORT_CHUNK:
                 return
@@ -376,4 +377,9 @@ def _attempts(connection: Connection, ids: Sequence[str]) -> list[Row]:
         .where(table.c.request_id.in_(ids))
         .order_by(table.c.request_id, table.c.ordinal)
     )
-    return [row._asdict() for row in connection.execute(query)]
+    return [_plain(row) for row in connection.execute(query)]
+
+
+def _plain(row: SqlRow[Any]) -> Row:
+    """A row as a dict; SQLAlchemy's own names are a subclass of str that JSON encoders refuse."""
+    return {str(name): value for name, value in row._asdict().items()}
