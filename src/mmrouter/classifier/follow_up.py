@@ -1,0 +1,118 @@
+"""Recognises turns that only mean something with what they answer, in some thirty languages."""
+
+from __future__ import annotations
+
+import re
+
+from mmrouter.classifier import follow_up_words as words
+
+MOST_WORDS = 14
+"""A follow-up is short; a longer turn says itself what it wants."""
+
+
+def _any(block: str) -> str:
+    """One alternation of a block of words."""
+    return "(?:" + "|".join(line.strip() for line in block.strip().splitlines()) + ")"
+
+
+def _starts(block: str, lead: str) -> re.Pattern[str]:
+    """The block at a turn's start, after some of the lead's words, ending with a word."""
+    dense = r"[\u0e00-\u0e7f\u3000-\u9fff\uac00-\ud7af]"
+    return re.compile(
+        rf"\W*(?:(?:{lead})\W+){{0,3}}{_any(block)}(?=\W|$|(?<={dense})|{dense})", re.IGNORECASE
+    )
+
+
+_THANKS = re.compile(_any(words.THANKS), re.IGNORECASE)
+_YES = _starts(words.YES, "oh|ok|okay|hmm|ah|haha|well|and|please|pls|thanks|great|cool|perfect")
+_WEAK_YES = _starts(words.WEAK_YES, "oh|ok|okay|hmm|ah|haha|well|and|please|pls")
+_CONTINUE = _starts(words.CONTINUE, "ok|okay|please|pls|yes|and|now|great|nice|cool|haha|lol|good")
+_SAME = _starts(
+    words.SAME,
+    "ok|okay|please|pls|great|nice|cool|good|perfect|thanks?|thx|hm+|so|right|alright|lovely|super",
+)
+_SMALL_TALK = re.compile(rf"(?:[\W\d]|\b{_any(words.SMALL_TALK)}(?:\b|$))+\Z", re.IGNORECASE)
+_SMALL_DENSE = re.compile(
+    rf"(?:\W|{_any(words.SMALL_TALK.split('nhiều', 1)[1].split('|', 1)[1])})+\Z"
+)
+_GREETING = re.compile(rf"\W*{_any(words.GREETING)}(?=\W|$)", re.IGNORECASE)
+_OFFERS = re.compile(rf"\b{_any(words.OFFERS_SPACED)}\b|{_any(words.OFFERS_DENSE)}", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+_SENTENCE = re.compile(r"[^.!?。！？؟\n]{1,400}[.!?。！？؟]*")
+
+
+def size(text: str) -> int:
+    """Words, counting scripts without spaces as two characters a word."""
+    text = text[:400]
+    if text.isascii():
+        return len(_WORD.findall(text))
+    dense = len(_DENSE.findall(text))
+    return len(_WORD.findall(_DENSE.sub(" ", text))) + dense // 2
+
+
+def is_small_talk(text: str) -> bool:
+    """Thanks, praise, hello, goodbye: nothing is asked."""
+    if len(text) > 90:
+        return False
+    if _SMALL_TALK.match(text) or (not text.isascii() and _SMALL_DENSE.match(text)):
+        return True
+    if "?" in text or "？" in text:
+        return False
+    return bool(
+        (_THANKS.search(text) and size(text) <= 6) or (_GREETING.match(text) and size(text) <= 4)
+    )
+
+
+def is_thanks(text: str) -> bool:
+    """Thanks are in it."""
+    return bool(_THANKS.search(text))
+
+
+def is_yes(text: str) -> bool:
+    """It accepts what was offered, perhaps with a wish added ("yes, but shorter")."""
+    found = _YES.match(text)
+    if not found:
+        return False
+    more = size(text[found.end() :])
+    return more <= (3 if _WEAK_YES.match(text) else 9)
+
+
+def continues(text: str) -> bool:
+    """It wants more of the same: "continue", "and for B?", "now in French"."""
+    return bool(_CONTINUE.match(text) or _SAME.match(text))
+
+
+def leans_back(text: str) -> bool:
+    """It cannot be understood without what went before."""
+    if continues(text):
+        return True
+    length = size(text)
+    if length > 10:
+        return False
+    said = {word.lower() for word in _WORD.findall(text)}
+    if not said.isdisjoint(words.BACK) or any(c in words.BACK_DENSE for c in text):
+        return True
+    return length <= 5 and (
+        not said.isdisjoint(words.REVISE) or any(c in words.REVISE_DENSE for c in text)
+    )
+
+
+def offer(answer: str) -> str:
+    """What an assistant's turn offers to do next, or "": its last offering sentence."""
+    sentences = [s.strip() for s in _SENTENCE.findall(answer[-700:]) if s.strip()]
+    for index in range(len(sentences) - 1, max(-1, len(sentences) - 5), -1):
+        sentence = sentences[index]
+        if _OFFERS.search(sentence):
+            if size(sentence) < 6 and index:
+                return f"{sentences[index - 1]} {sentence}"
+            return str(sentence)
+    return ""
+
+
+def question(answer: str) -> str:
+    """The last question in an assistant's turn, or ""."""
+    for sentence in reversed(_SENTENCE.findall(answer[-700:])):
+        if sentence.rstrip()[-1:] in ("?", "？", "؟", ";"):
+            return str(sentence).strip()
+    return ""

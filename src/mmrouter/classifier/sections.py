@@ -1,0 +1,133 @@
+"""Finds the ask in a turn that a framework assembled from labelled sections.
+
+"Context: … Question: … Helpful answer:" and its kin: templates of retrieval chains, ReAct agents,
+chat transcripts and JSON envelopes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_ASK_LABEL = (
+    r"(?:(?:user|customer|current|new|latest|last|final|my|the|original|"
+    r"follow[- ]?up|user's)[ _-])?"
+    r"(?:question|query|request|message|task|instruction|ask|prompt|transcript|utterance|input)"
+    r"(?:[ _]\w{2,12})?|human|user|customer|q|frage|pregunta|pertanyaan|вопрос|问题|質問|질문|سؤال"
+)
+_OTHER_LABEL = (
+    r"(?:relevant |retrieved |additional |background |previous |chat |conversation |helpful |"
+    r"final |short |your |knowledge |search )?(?:context|documents?|docs|sources?|passages?|chunks?|"
+    r"results?|history|observation|thought|action(?: input)?|answer|assistant|ai|bot|response|output|"
+    r"memory|memories|tools?|metadata|confidence|session|system|notes? to self|scratchpad|"
+    r"expected output|environment|instructions?|rules|guidelines|format|references?|"
+    r"citations?|files?)"
+)
+_LABEL = re.compile(
+    rf"^[ \t#*=\-\[(_]{{0,8}}(?:(?P<ask>{_ASK_LABEL})|(?P<other>{_OTHER_LABEL}))"
+    r"[ \t*\])_=]{0,6}(?::[ \t*]{0,4}|(?<=[*\]=])\n|：)(?P<rest>[^\n]*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BOILERPLATE = re.compile(
+    r"^(?:This is the (?:expected|context)|you MUST return|Begin!|Thought:|Helpful Answer:|"
+    r"Use the following (?:format|pieces)|Reminder to )[^\n]*$",
+    re.MULTILINE,
+)
+_SPEECH = re.compile(
+    r"^(?:\[[^\]\n]{0,40}\][ \t]*)?(?P<who>@?[^\W\d][\w .@'’→>-]{0,40}?)"
+    r"(?:[ \t]*\([^)\n]{0,30}\))?[:：](?P<said>[^\n]*)$",
+    re.MULTILINE,
+)
+_HEADING = re.compile(
+    rf"^(?:#{{1,6}}|={{2,}}|-{{3,}}|\[)[ \t]*(?:(?P<ask>{_ASK_LABEL})|(?P<other>{_OTHER_LABEL}))"
+    r"[ \t=\-\]:]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_KEYS = (
+    "query", "question", "user_query", "user_message", "request", "task", "instruction", "ask",
+    "prompt", "message", "text", "input", "utterance", "transcript", "user_input", "goal", "body",
+    "content", "payload", "data", "event", "params", "arguments",
+)  # fmt: skip
+
+
+def asked_section(text: str) -> str:
+    """The section that holds the ask; the text itself where there are no sections."""
+    if text[:1] in "{[":
+        found = _from_json(text)
+        if found:
+            return found
+    if ":" not in text and "：" not in text and "#" not in text and "[" not in text:
+        return text
+    boilerplate = _BOILERPLATE.search(text)
+    if boilerplate:
+        text = text[: boilerplate.start()] if text[: boilerplate.start()].strip() else text
+    text = _last_speech(text)
+    marks = [(m.start(), m, False) for m in _LABEL.finditer(text)]
+    marks += [(m.start(), m, True) for m in _HEADING.finditer(text)]
+    if not marks:
+        return text
+    marks.sort(key=lambda mark: mark[0])
+    others = sum(1 for _, m, _ in marks if m.group("other"))
+    sections: list[str] = []
+    for index, (_, match, heading) in enumerate(marks):
+        if not match.group("ask"):
+            continue
+        start = match.end() if heading else match.start("rest")
+        end = marks[index + 1][0] if index + 1 < len(marks) else len(text)
+        section = text[start:end].strip()
+        if len(section) > 1:
+            sections.append(section)
+    before = text[: marks[0][0]].strip()
+    if sections and (others or not before or len(sections) > 1):
+        return sections[-1]
+    if sections and len(before) < 200:
+        return text
+    return sections[-1] if sections else text
+
+
+def _last_speech(text: str) -> str:
+    """A pasted chat ends with the ask, or what follows the chat is the ask."""
+    speeches = list(_SPEECH.finditer(text))
+    if len(speeches) < 3:
+        return text
+    speakers = [match.group("who").split("→")[0].strip() for match in speeches]
+    if len(set(speakers)) == len(speakers) and not text.lstrip().startswith("["):
+        return text
+    outside = text[: speeches[0].start()].strip(), text[speeches[-1].end() :].strip()
+    if any(outside):
+        return "\n\n".join(part for part in outside if part)
+    return speeches[-1].group("said").strip() or text
+
+
+def _from_json(text: str) -> str | None:
+    """The ask in a JSON envelope: the longest-named first of the usual keys."""
+    if len(text) > 20_000:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return _find(value, 0)
+
+
+def _find(value: Any, depth: int) -> str | None:
+    if depth > 4:
+        return None
+    if isinstance(value, list):
+        for item in reversed(value):
+            found = _find(item, depth + 1)
+            if found:
+                return found
+        return None
+    if not isinstance(value, dict):
+        return None
+    for key in _KEYS:
+        inner = value.get(key)
+        if isinstance(inner, str) and inner.strip():
+            return inner
+        if isinstance(inner, dict | list):
+            found = _find(inner, depth + 1)
+            if found:
+                return found
+    return None
