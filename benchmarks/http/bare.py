@@ -1,4 +1,4 @@
-"""The yardstick: the least that a Python gateway can do. `python bare.py --port N --upstream URL`"""
+"""The yardstick, the least that a Python gateway can do: `bare.py --port N --upstream URL`."""
 
 import argparse
 from typing import Any
@@ -22,9 +22,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     session = session or aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     post = session.post(args.upstream + "/chat/completions", data=orjson.dumps(request))
     async with post as answer:
-        kind = answer.headers["content-type"].encode()
-        head = {"type": "http.response.start", "status": answer.status}
-        await send(head | {"headers": [(b"content-type", kind)]})
+        keep = (b"Content-Type", b"Content-Length")
+        headers = [(key.lower(), value) for key, value in answer.raw_headers if key.title() in keep]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if request.get("stream"):
             async for chunk in answer.content.iter_any():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

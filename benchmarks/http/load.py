@@ -1,29 +1,33 @@
 """A load generator: wrk when it is there, else plain asyncio. Bounded in time either way.
 
-    python load.py --url http://127.0.0.1:9900/v1/chat/completions -c 16 -d 3 [--python] [--stream]
+python load.py --url http://127.0.0.1:9900/v1/chat/completions -c 16 -d 3 [--python] [--stream]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import importlib
 import json
 import shutil
 import subprocess
 import tempfile
 import time
+import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-try:
-    from uvloop import run
-except ImportError:
-    from asyncio import run
+loops: types.ModuleType = asyncio
+with contextlib.suppress(ImportError):  # without it: slower, still right
+    loops = importlib.import_module("uvloop")
 
-PROMPT: Final = "What is the capital of France, and which river flows through it? One short sentence."
+PROMPT: Final = (
+    "What is the capital of France, and which river flows through it? One short sentence."
+)
 MAX_SECONDS: Final = 60.0
 TIMEOUT: Final = 10.0
 
@@ -58,9 +62,9 @@ class Result:
         return self.requests / self.seconds if self.seconds else 0.0
 
 
-def chat_body(model: str = "mock", **more: Any) -> str:
-    """A chat request with a prompt of about 90 bytes."""
-    messages = [{"role": "user", "content": PROMPT}]
+def chat_body(model: str = "mock", *, pace: str = "", **more: Any) -> str:
+    """A chat request with a prompt of about 90 bytes; the mock's streams keep `pace`."""
+    messages = [{"role": "user", "content": PROMPT + pace}]
     return json.dumps({"model": model, "messages": messages, **more}, separators=(",", ":"))
 
 
@@ -135,7 +139,9 @@ def with_python(
     head = [f"POST {parts.path} HTTP/1.1", f"host: {parts.netloc}"]
     head += [f"{key}: {value}" for key, value in headers.items()]
     head += [f"content-length: {len(body.encode())}", "", ""]
-    return run(_python(url, "\r\n".join(head).encode() + body.encode(), connections, seconds))
+    data = "\r\n".join(head).encode() + body.encode()
+    result: Result = loops.run(_python(url, data, connections, seconds))
+    return result
 
 
 def load(
@@ -161,7 +167,8 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--python", action="store_true", help="do not use wrk")
     args = parser.parse_args()
-    body = chat_body(args.model, **({"stream": True} if args.stream else {}))
+    more: dict[str, Any] = {"stream": True} if args.stream else {}
+    body = chat_body(args.model, **more)
     result = load(args.url, body, {}, args.connections, args.seconds, args.python)
     print(json.dumps(asdict(result) | {"rate": round(result.rate, 1)}))
 

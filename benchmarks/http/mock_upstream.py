@@ -5,24 +5,29 @@
 One `asyncio.Protocol` that looks for the end of the headers and the length of the body, and
 answers with bytes made beforehand. A request whose body says `"stream": true` gets server-sent
 events: `--chunks` of them, `--delay-ms` apart, then a usage event when the request asked for it,
-then `[DONE]`. One request may set its own pace in the standard field `user`, which gateways pass
-on: `"user": "chunks=50,delay_ms=10"`. `--nagle` turns Nagle's algorithm on and writes headers and
-body apart, which shows the 40 ms trap. Listens on 127.0.0.1 only.
+then `[DONE]`. One request may set its own pace anywhere in its text, `[chunks=50,delay_ms=10]`:
+every gateway passes the prompt on, not every one passes other fields on. `--nagle` turns Nagle's
+algorithm on and writes headers and body apart, which shows the 40 ms trap. Listens on 127.0.0.1
+only.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import importlib
 import json
+import re
 import socket
+import types
 from typing import Any, Final, cast
 
-try:
-    from uvloop import run
-except ImportError:  # slower, still right
-    from asyncio import run
+loops: types.ModuleType = asyncio
+with contextlib.suppress(ImportError):  # without it: slower, still right
+    loops = importlib.import_module("uvloop")
 
+PACE: Final = re.compile(rb"\[chunks=(\d{1,6}),delay_ms=(\d{1,5}(?:\.\d+)?)\]")
 MAX_BUFFER: Final = 16 * 1024 * 1024
 MAX_CHUNKS: Final = 100_000
 MAX_DELAY_MS: Final = 10_000.0
@@ -136,11 +141,14 @@ class Upstream(asyncio.Protocol):
     def pace(self, body: bytes) -> tuple[int, float, bool]:
         """Number of chunks, seconds between them, and whether usage was asked for."""
         asked = json.loads(body[body.find(b"{") : body.rfind(b"}") + 1])
-        user = str(asked.get("user") or "")
-        own = dict(part.split("=", 1) for part in user.split(",") if "=" in part)
-        chunks = min(int(own.get("chunks", self.chunks)), MAX_CHUNKS)
-        delay_ms = min(float(own.get("delay_ms", self.delay_ms)), MAX_DELAY_MS)
-        return chunks, delay_ms / 1e3, bool((asked.get("stream_options") or {}).get("include_usage"))
+        own = PACE.search(body)
+        chunks = min(int(own[1]) if own else self.chunks, MAX_CHUNKS)
+        delay_ms = min(float(own[2]) if own else self.delay_ms, MAX_DELAY_MS)
+        return (
+            chunks,
+            delay_ms / 1e3,
+            bool((asked.get("stream_options") or {}).get("include_usage")),
+        )
 
 
 async def serve(port: int, chunks: int, delay_ms: float, nagle: bool) -> None:
@@ -158,10 +166,8 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--nagle", action="store_true")
     args = parser.parse_args()
-    try:
-        run(serve(args.port, args.chunks, args.delay_ms, args.nagle))
-    except KeyboardInterrupt:
-        pass
+    with contextlib.suppress(KeyboardInterrupt):
+        loops.run(serve(args.port, args.chunks, args.delay_ms, args.nagle))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The bare pass-through, with any server, client, framework and durable store.
 
-    python variants.py --port N --upstream URL --server granian --client httpx
+python variants.py --port N --upstream URL --server granian --client httpx
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import orjson
+
 from clients import CLIENTS, Client
 from durable import STORES, Store, example
 

@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from mmrouter.errors import InvalidRequestError
-from mmrouter.providers.base import Answer, Call, ProviderBase
+from mmrouter.providers.base import Answer, Call, Finish, ProviderBase
 from mmrouter.providers.http import HttpProvider, bearer
 from mmrouter.providers.local_server import DEFAULT_PARAMS, DEFAULT_SYSTEM_PROMPT, LocalServer
-from mmrouter.types import Dialect
+from mmrouter.providers.sse import SseParser
+from mmrouter.types import Dialect, Usage
 
 
 class LocalProvider(ProviderBase):
@@ -30,11 +33,18 @@ class LocalProvider(ProviderBase):
         server, http = self._model(call)
         base_url = await asyncio.to_thread(server.start)
         target = replace(call.target, base_url=base_url)
-        body = _with_defaults(call.body)
-        answer = http.stream(replace(call, target=target, body=body))
-        async with aclosing(answer) as pieces:
+        # llama.cpp only stops an abandoned answer that it streams: a whole one is folded here
+        upstream = replace(call, target=target, body=_with_defaults(call.body), stream=True)
+        text, first = "", b""
+        async with aclosing(http.stream(upstream)) as pieces:
             async for piece in pieces:
-                yield piece
+                if call.stream:
+                    yield piece
+                    continue
+                text += piece.text
+                first = first or piece.data
+                if isinstance(piece, Finish):
+                    yield replace(piece, data=_folded(first, text, piece))
 
     async def aclose(self) -> None:
         for server, http in self._models.values():
@@ -50,9 +60,41 @@ class LocalProvider(ProviderBase):
         return self._models[path]
 
 
+def _folded(first: bytes, text: str, finish: Finish) -> bytes:
+    """The whole chat completion that a stream amounts to.
+
+    Args:
+        first: the stream's first event, which carries what all of them repeat.
+    """
+    usage = finish.usage or Usage()
+    event = orjson.loads(next(SseParser().feed(first)).data)
+    return orjson.dumps(
+        {
+            "id": event.get("id"),
+            "object": "chat.completion",
+            "created": event.get("created"),
+            "model": event.get("model"),
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text},
+                    "finish_reason": finish.finish_reason,
+                }
+            ],
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.output_tokens,
+                "total_tokens": usage.prompt_tokens + usage.output_tokens,
+            },
+        }
+    )
+
+
 def _with_defaults(body: Mapping[str, Any]) -> dict[str, Any]:
     """What the caller left open, set to what makes a very small model answer sensibly."""
-    filled = {**DEFAULT_PARAMS, **body}
+    filled = {**DEFAULT_PARAMS, **body, "stream": True}
+    if "max_completion_tokens" in body:
+        filled.pop("max_tokens", None)
     messages = body.get("messages")
     if isinstance(messages, list) and not any(
         isinstance(m, Mapping) and m.get("role") in ("system", "developer") for m in messages
