@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 BUSY_TIMEOUT_S = 10.0
 """How long a write waits for another process before the database counts as lost."""
 
-CHECKPOINT_ROWS = 2_000
-"""Requests between two checkpoints: 10 to 60 MB of log."""
+CHECKPOINT_ROWS = 1_000
+"""Requests between two checkpoints: 5 to 30 MB of log."""
 
-LOG_LIMIT_PAGES = 32_768
-"""A log of 128 MB makes the checkpoint hold the writers for a moment, so that it starts over."""
+LOG_LIMIT_PAGES = 16_384
+"""A log of 64 MB makes the checkpoint hold the writers for a moment, so that it starts over."""
 
 
 def _insert(table: Table) -> str:
