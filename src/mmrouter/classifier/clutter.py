@@ -56,6 +56,9 @@ _HISTORY_TAG = re.compile(
 _TAG = re.compile(r"<(/?)([A-Za-z][\w.:-]{0,60})((?:\s[^<>]{0,400})?)(/?)>")
 
 
+_ALONE = re.compile(r"<[A-Za-z][\w.:-]{0,60}\s[^<>]{1,600}/>")
+
+
 def _set(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
@@ -76,11 +79,15 @@ _QUOTED = re.compile(r'"[^"]{120,}"|“[^”]{120,}”|«[^»]{120,}»|„[^“�
 _SPACES = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"\n\s*\n\s*")
 _HARNESS = re.compile(
-    r"(?:This session is being continued from|Caveat: The messages below|I have \*added these files"
-    r"|I switched to a new code base|Here are summaries of some files present|I am not sharing any"
-    r" \*read-write|Here are some READ ONLY files|\[Request interrupted|Repo-map:|Observation:|"
-    r"OBSERVATION:|\[Tool Result|\[TOOL RESULT|Tool output:|<local-command-stdout)",
+    r"(?:This session is being continued from|Caveat: The messages below|\[Request interrupted|"
+    r"Observation:|OBSERVATION:|\[Tool Result|\[TOOL RESULT|Tool output:|\[ERROR\] You did not use)"
 )
+_PREAMBLE = re.compile(
+    r"(?:I have \*added these files|I switched to a new code base|Here are summaries of some files|"
+    r"I am not sharing any|Here are some READ ONLY files|Repo-map:|Here is the (?:file|code)|"
+    r"On screen:)[^\n]*"
+)
+_SPEAKER = re.compile(r"(?:[A-Z]\w{1,20}|@\w{1,30}) ?(?:\([^()\n]{1,60}\))?: (?=\S)")
 
 
 def clean(text: str) -> Cleaned:
@@ -93,10 +100,14 @@ def clean(text: str) -> Cleaned:
     if _HARNESS.match(text):
         return Cleaned("", 0, len(text))
     whole = len(text)
+    text = _PREAMBLE.sub("", text, count=1) if _PREAMBLE.match(text) else text
     text, code = _without_blocks(text, 0)
     text, fenced = _without_fences(text)
     code += fenced
     text = asked_section(text)
+    speaker = _SPEAKER.match(text)
+    if speaker and "(" in speaker.group():
+        text = text[speaker.end() :]
     if "\n" in text:
         text, typed = lines.without_machine_lines(text)
         code += typed
@@ -110,6 +121,7 @@ def _without_blocks(text: str, depth: int) -> tuple[str, int]:
     """Text without tagged blocks, or the inside of the block that holds the ask; code chars."""
     if "<" not in text:
         return text, 0
+    text = _ALONE.sub("", text)
     blocks = _top_blocks(text)
     if not blocks:
         return text, 0
@@ -154,7 +166,8 @@ def _unwrapped(text: str, blocks: list[tuple[str, int, int, int, int]]) -> str:
         found = [inner[s:e] for n, _, s, e, _ in _top_blocks(inner) if n in _SPOKEN]
         if name in _SPOKEN or found:
             return _TAG.sub(" ", found[-1] if found else inner)
-    return ""
+    inners = [text[s:e] for name, _, s, e, _ in blocks if not _HISTORY_TAG.match(name)]
+    return _TAG.sub(" ", max(inners, key=len, default=""))
 
 
 def _nested_asks(inner: str, depth: int) -> list[str]:

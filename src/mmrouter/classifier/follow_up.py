@@ -37,6 +37,10 @@ _SMALL_DENSE = re.compile(
 )
 _GREETING = re.compile(rf"\W*{_any(words.GREETING)}(?=\W|$)", re.IGNORECASE)
 _OFFERS = re.compile(rf"\b{_any(words.OFFERS_SPACED)}\b|{_any(words.OFFERS_DENSE)}", re.IGNORECASE)
+_PLEASE = re.compile(
+    r"\b(?:yes|yeah|yep|please|pls|sure|do|ja|bitte|oui|sí|sim|tak|да|evet)\b|お願い|好|네|부탁",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _SENTENCE = re.compile(r"[^.!?。！？؟\n]{1,400}[.!?。！？؟]*")
@@ -76,6 +80,14 @@ def is_yes(text: str) -> bool:
         return False
     more = size(text[found.end() :])
     return more <= (3 if _WEAK_YES.match(text) else 9)
+
+
+def takes_up(text: str) -> bool:
+    """Said after an offer, it accepts: "ok draft it", "the brand book", "oh wow, yes, do"."""
+    if "?" in text or "？" in text or "؟" in text:
+        return False
+    length = size(text)
+    return length <= 4 or (length <= 9 and bool(_PLEASE.search(text)))
 
 
 def continues(text: str) -> bool:

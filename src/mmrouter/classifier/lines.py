@@ -28,7 +28,7 @@ _CODE = re.compile(
 )
 _MACHINE = re.compile(
     r"^\s*(?:"
-    r"[>|]"
+    r"[>|│⋮]"
     r"|\[?\(?\d{4}[-/]\d\d[-/]\d\d"
     r"|\[?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s"
     r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+\d"
@@ -86,9 +86,10 @@ def without_machine_lines(text: str) -> tuple[str, int]:
 
     Where a person wrote nothing, the text stays as it is.
     """
-    rows = text.split("\n")
+    rows = _relayed(text.split("\n"))
     kinds = [kind_of(row) if row.strip() and row != MARK else None for row in rows]
     _join_runs(rows, kinds)
+    _drop_edges(rows, kinds)
     kept: list[str] = []
     code = 0
     for row, kind in zip(rows, kinds, strict=True):
@@ -121,6 +122,34 @@ def _join_runs(rows: list[str], kinds: list[int | None]) -> None:
                 kinds[index] = CODE
         elif near and all(k == PROSE for k in near) and not _certain(rows[index]):
             kinds[index] = PROSE
+
+
+def _relayed(rows: list[str]) -> list[str]:
+    """A ticket or chat bot quotes the ask itself: under a "#77" or "@name" there is but a quote."""
+    own = " ".join(row for row in rows if row[:1] != ">").strip()
+    if len(own) < 60 and ("#" in own or "@" in own) and "?" not in own:
+        quoted = [row[1:].strip() for row in rows if row[:1] == ">"]
+        return [max(quoted, key=len)] if quoted else rows
+    return rows
+
+
+_ENVELOPE = re.compile(r"\s*(?:(?:\[[^\]?]{0,300}\]\s*)+|\([^)?]{0,300}\)|-{3,}[^?]*|[—•·].*)\s*$")
+
+
+def _drop_edges(rows: list[str], kinds: list[int | None]) -> None:
+    """First and last lines that are an envelope ("[device: …]", "iteration: 0/8") go."""
+    filled = [i for i, kind in enumerate(kinds) if kind is not None]
+    if sum(1 for i in filled if kinds[i] == PROSE) < 2:
+        inner = [i for i in filled if kinds[i] == PROSE and not _ENVELOPE.match(rows[i])]
+        if not inner:
+            return
+    for edge in (filled, filled[::-1]):
+        for i in edge:
+            row = rows[i]
+            if kinds[i] == PROSE and not (_ENVELOPE.match(row) or _FIELD.match(row)):
+                break
+            if kinds[i] == PROSE or kinds[i] == OTHER:
+                kinds[i] = OTHER
 
 
 def _certain(row: str) -> bool:

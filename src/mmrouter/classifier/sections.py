@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
+
+from mmrouter.classifier.lines import PROSE, kind_of
 
 _ASK_LABEL = (
     r"(?:(?:user|customer|current|new|latest|last|final|my|the|original|"
     r"follow[- ]?up|user's)[ _-])?"
     r"(?:question|query|request|message|task|instruction|ask|prompt|transcript|utterance|input)"
-    r"(?:[ _]\w{2,12})?|human|user|customer|q|frage|pregunta|pertanyaan|вопрос|问题|質問|질문|سؤال"
+    r"(?:[ _]\w{2,12})?|human|user|customer|goal|ask|msg|body|q|"
+    r"frage|pregunta|pertanyaan|вопрос|问题|質問|질문|سؤال"
 )
 _OTHER_LABEL = (
     r"(?:relevant |retrieved |additional |background |previous |chat |conversation |helpful |"
-    r"final |short |your |knowledge |search )?(?:context|documents?|docs|sources?|passages?|chunks?|"
-    r"results?|history|observation|thought|action(?: input)?|answer|assistant|ai|bot|response|output|"
-    r"memory|memories|tools?|metadata|confidence|session|system|notes? to self|scratchpad|"
+    r"final |short |your |knowledge |search )?(?:context|documents?|docs|sources?|passages?|"
+    r"chunks?|results?|history|observation|thought|action(?: input)?|answer|assistant|ai|bot|"
+    r"response|output|memory|memories|tools?|metadata|confidence|session|system|notes? to self|scratchpad|"
     r"expected output|environment|instructions?|rules|guidelines|format|references?|"
     r"citations?|files?)"
 )
@@ -31,7 +35,7 @@ _LABEL = re.compile(
 )
 _BOILERPLATE = re.compile(
     r"^(?:This is the (?:expected|context)|you MUST return|Begin!|Thought:|Helpful Answer:|"
-    r"Use the following (?:format|pieces)|Reminder to )[^\n]*$",
+    r"Use the following (?:format|pieces)|Reminder to |ONLY EVER RETURN|EXPECTED_OUTPUT)[^\n]*$",
     re.MULTILINE,
 )
 _SPEECH = re.compile(
@@ -44,16 +48,44 @@ _HEADING = re.compile(
     r"[ \t=\-\]:]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_KEYS = (
-    "query", "question", "user_query", "user_message", "request", "task", "instruction", "ask",
-    "prompt", "message", "text", "input", "utterance", "transcript", "user_input", "goal", "body",
-    "content", "payload", "data", "event", "params", "arguments",
-)  # fmt: skip
+_KEYS = frozenset(
+    (
+        "query",
+        "question",
+        "user_query",
+        "user_message",
+        "request",
+        "task",
+        "instruction",
+        "ask",
+        "prompt",
+        "message",
+        "text",
+        "input",
+        "utterance",
+        "transcript",
+        "user_input",
+        "goal",
+        "body",
+        "content",
+        "userinput",
+        "usermessage",
+        "userquery",
+        "msg",
+        "description",
+        "comment",
+        "user",
+        "said",
+        "speech",
+    )  # fmt: skip
+)
+_OPENS = re.compile(r"[{\[]\s*[\"{\[]")
+_DECODER = json.JSONDecoder()
 
 
 def asked_section(text: str) -> str:
     """The section that holds the ask; the text itself where there are no sections."""
-    if text[:1] in "{[":
+    if '{"' in text[:200] or text[:1] in "{[":
         found = _from_json(text)
         if found:
             return found
@@ -79,6 +111,8 @@ def asked_section(text: str) -> str:
         if len(section) > 1:
             sections.append(section)
     before = text[: marks[0][0]].strip()
+    if sections and all(kind_of(row) != PROSE for row in before.split("\n")):
+        before = ""
     if sections and (others or not before or len(sections) > 1):
         return sections[-1]
     if sections and len(before) < 200:
@@ -94,40 +128,39 @@ def _last_speech(text: str) -> str:
     speakers = [match.group("who").split("→")[0].strip() for match in speeches]
     if len(set(speakers)) == len(speakers) and not text.lstrip().startswith("["):
         return text
-    outside = text[: speeches[0].start()].strip(), text[speeches[-1].end() :].strip()
-    if any(outside):
-        return "\n\n".join(part for part in outside if part)
+    before, after = text[: speeches[0].start()].strip(), text[speeches[-1].end() :].strip()
+    if len(after) > 12:
+        return after
+    if len(before) > 20 and before[0] not in "#[:<" and "thread" not in before[-30:].lower():
+        return before
     return speeches[-1].group("said").strip() or text
 
 
 def _from_json(text: str) -> str | None:
-    """The ask in a JSON envelope: the longest-named first of the usual keys."""
-    if len(text) > 20_000:
+    """The ask in a JSON envelope: the longest string under one of the usual keys."""
+    start = _OPENS.search(text[:200])
+    if not start or len(text) > 30_000:
         return None
     try:
-        value = json.loads(text)
+        value, end = _DECODER.raw_decode(text, start.start())
     except (ValueError, RecursionError):
         return None
-    return _find(value, 0)
-
-
-def _find(value: Any, depth: int) -> str | None:
-    if depth > 4:
+    if (end - start.start()) * 2 < len(text):
         return None
+    return max(_asks(value, 0), key=len, default=None)
+
+
+def _asks(value: Any, depth: int) -> Iterator[str]:
+    """Strings under the usual keys, some levels deep."""
+    if depth > 5:
+        return
     if isinstance(value, list):
-        for item in reversed(value):
-            found = _find(item, depth + 1)
-            if found:
-                return found
-        return None
-    if not isinstance(value, dict):
-        return None
-    for key in _KEYS:
-        inner = value.get(key)
-        if isinstance(inner, str) and inner.strip():
-            return inner
-        if isinstance(inner, dict | list):
-            found = _find(inner, depth + 1)
-            if found:
-                return found
-    return None
+        for item in value[-3:]:
+            yield from _asks(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, str):
+                if key.lower() in _KEYS and inner.strip():
+                    yield inner
+            else:
+                yield from _asks(inner, depth + 1)
