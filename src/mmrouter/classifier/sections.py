@@ -24,7 +24,7 @@ _OTHER_LABEL = (
     r"(?:relevant |retrieved |additional |background |previous |chat |conversation |helpful |"
     r"final |short |your |knowledge |search )?(?:context|documents?|docs|sources?|passages?|"
     r"chunks?|results?|history|observation|thought|action(?: input)?|answer|assistant|ai|bot|"
-    r"response|output|memory|memories|tools?|metadata|confidence|session|system|notes? to self|scratchpad|"
+    r"response|output|memory|memories|tools?|metadata|confidence|session|system|scratchpad|"
     r"expected output|environment|instructions?|rules|guidelines|format|references?|"
     r"citations?|files?)"
 )
@@ -77,7 +77,7 @@ _KEYS = frozenset(
         "user",
         "said",
         "speech",
-    )  # fmt: skip
+    )
 )
 _OPENS = re.compile(r"[{\[]\s*[\"{\[]")
 _DECODER = json.JSONDecoder()
