@@ -74,6 +74,10 @@ def build(
         if found is None:
             raise InvalidRequestError(f"No request '{id}' is in the books", param="request_id")
 
+    async def ready() -> None:
+        tracker.check()
+        await asyncio.to_thread(store.request, "ready?")  # any read: is the database there?
+
     async def close_tracker() -> None:
         await asyncio.to_thread(tracker.close)
 
@@ -88,7 +92,9 @@ def build(
             books=tracker,
             health=health,
         ),
+        provider_for=providers.get,
         feedback=feedback,
+        ready=ready,
         closers=(providers.aclose, close_tracker),
     )
 

@@ -14,6 +14,8 @@ _COMMANDS = {
     "config": "mmrouter.cli.config:config",
     "stats": "mmrouter.cli.stats:stats",
     "feedback": "mmrouter.cli.feedback:feedback",
+    "serve": "mmrouter.cli.serve:serve",
+    "keys": "mmrouter.cli.keys:keys",
 }
 """Command -> where it lives. Listed in the order in which `--help` shows them."""
 
@@ -24,6 +26,8 @@ _HELP = {
     "config": "Check and show configs.",
     "stats": "What was spent, on what, and what routing saved.",
     "feedback": "Say whether an answer was good.",
+    "serve": "Serve the OpenAI and Anthropic APIs over HTTP.",
+    "keys": "Make, list and revoke API keys of the server.",
 }
 
 

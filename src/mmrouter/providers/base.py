@@ -82,5 +82,13 @@ class ProviderBase(ABC):
             InvalidRequestError: the request cannot be carried to this kind of provider.
         """
 
+    async def count_tokens(self, call: Call) -> int | None:
+        """Prompt tokens of the call as the provider counts them; None where it cannot say.
+
+        Raises:
+            ProviderError
+        """
+        return None
+
     async def aclose(self) -> None:  # noqa: B027 - most providers hold nothing open
         """Closes connections. Called once; no call is in flight."""

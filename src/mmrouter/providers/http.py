@@ -12,6 +12,7 @@ import orjson
 
 from mmrouter import errors
 from mmrouter.dialects import DIALECTS, Reader
+from mmrouter.dialects.base import count, mapping
 from mmrouter.providers import failures
 from mmrouter.providers.base import Answer, Call, Chunk, Finish, ProviderBase
 from mmrouter.providers.cache_control import annotate
@@ -63,13 +64,26 @@ class HttpProvider(ProviderBase):
             else:
                 yield await _whole(response, reader, call, key)
 
+    async def count_tokens(self, call: Call) -> int | None:
+        if call.dialect is not Dialect.MESSAGES:
+            return None
+        async with self._post(call, "/count_tokens") as response:
+            counted = mapping(orjson.loads(await _read(response, MAX_ANSWER_BYTES)))
+            return count(counted.get("input_tokens"))
+
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
 
     @asynccontextmanager
-    async def _post(self, call: Call) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Sends the call; every failure of transport leaves as a ProviderError."""
+    async def _post(
+        self, call: Call, below: str = ""
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """Sends the call; every failure of transport leaves as a ProviderError.
+
+        Args:
+            below: path under the dialect's own.
+        """
         target = call.target
         key = self._key(target)
         headers = {
@@ -86,7 +100,7 @@ class HttpProvider(ProviderBase):
             async with (
                 asyncio.timeout(call.timeout_s) as deadline,
                 self._client().post(
-                    f"{target.base_url}{dialect.path}",
+                    f"{target.base_url}{dialect.path}{below}",
                     data=orjson.dumps(sent, option=orjson.OPT_NON_STR_KEYS),
                     headers=headers,
                     allow_redirects=False,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mmrouter.classifier.base import Classifier
 from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
-from mmrouter.router.pipeline import Pipeline
+from mmrouter.router.pipeline import Calls, Pipeline
 from mmrouter.types import Surface
 
 Feedback = Callable[[str, float, str | None, Surface], Awaitable[None]]
@@ -20,7 +20,9 @@ class Parts:
 
     Attributes:
         classifier: the local strategy in force.
+        provider_for: who calls a target in a dialect.
         feedback: notes (request id or upstream id, score 0..1, comment, surface).
+        ready: raises TrackerError while the books cannot be written or read.
         closers: called in order when the router closes.
     """
 
@@ -28,7 +30,9 @@ class Parts:
     registry: Registry
     classifier: Classifier
     pipeline: Pipeline
+    provider_for: Calls
     feedback: Feedback
+    ready: Callable[[], Awaitable[None]]
     closers: Sequence[Callable[[], Awaitable[None]]]
 
     async def aclose(self) -> None:

@@ -1,0 +1,57 @@
+"""uvicorn's HTTP/1.1 protocol on httptools, with a limit on a request's head, and JSON refusals."""
+
+from __future__ import annotations
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Request line and headers together."""
+
+
+class _HeadTooLongError(ValueError):
+    """Ends the parsing."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _in_head = False
+    _arrived = 0
+    """Bytes that may belong to the head that is being read."""
+    _too_long = False
+
+    def data_received(self, data: bytes) -> None:
+        self._arrived = self._arrived + len(data) if self._in_head else len(data)
+        super().data_received(data)
+        if self._in_head and self._arrived > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._too_long = True
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._arrived > MAX_HEAD_BYTES:  # much came at once: how much of it was the head?
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > MAX_HEAD_BYTES:
+                self._too_long = True
+                raise _HeadTooLongError
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn answers to what it cannot parse, as JSON."""
+        status, message = 400, "This is not a valid HTTP request"
+        if self._too_long:
+            status, message = 431, f"The request's head is longer than {MAX_HEAD_BYTES} bytes"
+        kind = {"type": "invalid_request_error", "param": None, "code": None}
+        body = orjson.dumps({"error": {"message": message, **kind}})
+        head = (
+            STATUS_LINE[status],
+            b"content-type: application/json\r\nconnection: close\r\n",
+            b"content-length: %d\r\n\r\n" % len(body),
+        )
+        self.transport.write(b"".join((*head, body)))
+        self.transport.close()

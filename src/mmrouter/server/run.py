@@ -1,0 +1,100 @@
+"""Starts the server: uvicorn with uvloop and httptools (docs/decisions/0002-http-libraries.md)."""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import partial
+from typing import Any
+
+from mmrouter.bootstrap import build
+from mmrouter.config import Config, load_config
+from mmrouter.errors import ConfigError, MissingDependencyError
+from mmrouter.server.app import App
+from mmrouter.server.auth import KEY_ENV
+from mmrouter.server.origin import is_loopback
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_CONFIG_ENV = "MMROUTER_CONFIG"
+_DB_ENV = "MMROUTER_DB"
+_KEEP_ALIVE_S = 75
+"""Longer than clients keep idle connections, so that it is not we who close under a request."""
+
+
+def serve(
+    source: str, *, host: str, port: int, db: str | None, workers: int, log_level: str
+) -> None:
+    """Serves until SIGTERM or SIGINT; then lets what runs finish for `server.drain_seconds`.
+
+    Args:
+        source: path or preset name of the config.
+        port: 0 takes a free one.
+        db: URL or path of the tracker's database, over config's.
+        workers: processes that share the port.
+
+    Raises:
+        ConfigError: the config is wrong, or the server would be open to everybody.
+        MissingDependencyError: the extra `server` is not installed.
+    """
+    config = load_config(source)
+    refuse_open_door(config, host)
+    try:
+        import uvicorn
+
+        from mmrouter.server.protocol import Protocol
+    except ImportError as error:
+        raise MissingDependencyError(str(error.name), "pip install 'mmrouter[server]'") from None
+    os.environ[_CONFIG_ENV] = source  # workers are processes of their own, and read it there
+    if db is not None:
+        os.environ[_DB_ENV] = db
+    uvicorn.run(
+        "mmrouter.server.run:app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=_logging(log_level),
+        log_level=None if log_level == "debug" else log_level,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=4096,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(config.server.drain_seconds),
+    )
+
+
+def app() -> App:
+    """The application of one worker, from the environment that `serve` set."""
+    return App(partial(build, os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV)))
+
+
+def refuse_open_door(config: Config, host: str) -> None:
+    """Without a key only this machine may reach the server: whoever can, spends its owner's money.
+
+    Raises:
+        ConfigError
+    """
+    if not (is_loopback(host) or config.server.keys or os.environ.get(KEY_ENV)):
+        raise ConfigError(
+            f"Not listening on {host} without an API key. Set one with: export {KEY_ENV}=... (or "
+            "`mmrouter keys create NAME`), or listen on 127.0.0.1"
+        )
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """Our own lines at the level asked for; of libraries, whose debug lines show prompts, only
+    warnings."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {"mmrouter": {"level": level.upper()}},
+    }
