@@ -196,7 +196,7 @@ class Registry:
         if slash and rest and prefix in self._providers:
             return self._providers[prefix], rest
         for provider in self._providers.values():
-            if provider.pattern and re.fullmatch(provider.pattern, name):
+            if provider.pattern and not slash and re.fullmatch(provider.pattern, name):
                 return provider, name
         known = [*self._config.models, *self._config.model_names()]
         raise UnknownModelError(
