@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mmrouter.errors import ConfigError, InvalidRequestError, TrackerError
 from mmrouter.money import breakdown
 from mmrouter.tracker import schema
+from mmrouter.tracker.migrations import MIGRATIONS
 from mmrouter.tracker.records import BadRecordError, to_record
 from mmrouter.tracker.store import Cursor, Filter, Store, open_store
 from mmrouter.types import (
@@ -269,7 +270,27 @@ def test_processes_that_start_together_migrate_once(books_url: str) -> None:
     store = open_store(books_url)
     write(store, outcome("req_1"))
     with store.read() as connection:
-        assert connection.execute(sa.select(schema.schema_version.c.version)).scalars().all() == [1]
+        versions = connection.execute(sa.select(schema.schema_version.c.version)).scalars().all()
+        assert versions == [len(MIGRATIONS)]
+    store.close()
+
+
+def test_books_of_the_first_schema_are_brought_up_to_date(books_url: str) -> None:
+    """Version 1 had no column for tokens in an hour's cache."""
+    store = open_store(books_url)
+    write(store, outcome("req_1"))
+    store.close()
+    engine = sa.create_engine(books_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        for table in ("requests", "attempts"):
+            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN cache_write_1h_tokens"))
+        connection.execute(schema.schema_version.update().values(version=1))
+    engine.dispose()
+    store = open_store(books_url)
+    write(store, outcome("req_2"))
+    rows = [store.request(id) for id in ("req_1", "req_2")]
+    assert [row and row["cache_write_1h_tokens"] for row in rows] == [0, 0]
+    assert store.verify() == []
     store.close()
 
 

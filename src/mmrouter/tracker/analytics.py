@@ -22,7 +22,6 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    true,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -149,11 +148,8 @@ def stats(store: Store, filter: Filter, *, by: By = By.MODEL, zone: tzinfo = UTC
     where = conditions(filter, store.tags())
     with store.read() as connection:
         if by is By.TAG:
-            tags = store.tags()
-            query = _sums(tags.c.value).select_from(schema.requests.join(tags, true()))
-            groups = _totals(connection, query.where(*where))
-            whole = _totals(connection, _sums(_requests.status).where(*where))
-            return Stats(total=_add(whole.values()), groups=_dearest_first(groups))
+            sets = _totals(connection, _sums(_requests.tags).where(*where))
+            return Stats(total=_add(sets.values()), groups=_dearest_first(_by_tag(sets)))
         if by is By.DAY:
             groups = _days(connection, where, zone)
         else:
@@ -263,6 +259,15 @@ def _row(sums: Sequence[Any]) -> Totals:
 def _add(parts: Iterable[Totals]) -> Totals:
     listed = list(parts)
     return Totals(**{name: sum(getattr(part, name) for part in listed) for name in _FIELDS})
+
+
+def _by_tag(sets: dict[Any, Totals]) -> dict[Any, Totals]:
+    """From totals by set of tags, of which there are few: half the time of a join with each tag."""
+    tags: dict[str, list[Totals]] = {}
+    for names, totals in sets.items():
+        for name in set(orjson.loads(names)):
+            tags.setdefault(name, []).append(totals)
+    return {name: _add(parts) for name, parts in tags.items()}
 
 
 def _dearest_first(groups: dict[Any, Totals]) -> dict[str | None, Totals]:

@@ -48,6 +48,7 @@ def _values(table: Table) -> Callable[[Row], tuple[Any, ...]]:
 _INSERT_REQUEST, _request_values = _insert(schema.requests), _values(schema.requests)
 _INSERT_ATTEMPT, _attempt_values = _insert(schema.attempts), _values(schema.attempts)
 _BAD_RECORD = (
+    KeyError,  # spilled by an older mmrouter, which did not know the column
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.ProgrammingError,
