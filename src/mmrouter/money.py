@@ -36,7 +36,10 @@ def breakdown(price: Price, usage: Usage) -> Cost:
         input=_nanos(usage.input_tokens * rates.input),
         output=_nanos(visible * rates.output + usage.reasoning_tokens * rates.reasoning),
         cache_read=_nanos(usage.cache_read_tokens * rates.cache_read),
-        cache_write=_nanos(usage.cache_write_tokens * rates.cache_write),
+        cache_write=_nanos(
+            (usage.cache_write_tokens - usage.cache_write_1h_tokens) * rates.cache_write
+            + usage.cache_write_1h_tokens * hour_rate(rates)
+        ),
     )
 
 
@@ -52,6 +55,11 @@ def rates_at(price: Price, prompt_tokens: int) -> Rates:
         if prompt_tokens >= least:
             rates = tier
     return rates
+
+
+def hour_rate(rates: Rates) -> int:
+    """Pico-dollars per token written to an hour's cache."""
+    return rates.cache_write if rates.cache_write_1h is None else rates.cache_write_1h
 
 
 def _nanos(pico: int) -> Nanos:

@@ -80,13 +80,16 @@ class Classification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Token counts of one provider call. The kinds are disjoint but for `reasoning_tokens`.
+    """Token counts of one provider call. The kinds are disjoint, but for the two that are called
+    a part of another.
 
     Attributes:
         input_tokens: prompt tokens billed at the full rate (neither read from nor written to a
             prompt cache).
         cache_read_tokens: prompt tokens read from the provider's cache.
         cache_write_tokens: prompt tokens written to the provider's cache.
+        cache_write_1h_tokens: the part of `cache_write_tokens` that is kept for an hour, at a rate
+            of its own.
         output_tokens: all generated tokens, reasoning included.
         reasoning_tokens: the part of `output_tokens` spent on hidden reasoning.
         estimated: True where we counted because the provider did not say.
@@ -96,6 +99,7 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
 
@@ -110,7 +114,8 @@ class Rates:
     """Prices of one tier, in pico-dollars (1e-12 USD) per token.
 
     1 USD per million tokens is 1_000_000 pico-dollars per token, so every published price is an
-    exact integer.
+    exact integer. `cache_write_1h` is None where an hour in the cache costs no more than
+    `cache_write`.
     """
 
     input: int
@@ -118,6 +123,7 @@ class Rates:
     cache_read: int
     cache_write: int
     reasoning: int
+    cache_write_1h: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,17 +208,21 @@ class Needs:
 
     Attributes:
         input_tokens: estimated prompt tokens, tools included.
-        input_bound: prompt tokens that no tokenizer exceeds; what a budget reserves for.
+        input_bound: prompt tokens that no tokenizer exceeds; what a budget reserves for. None where
+            the body does not bound them (a PDF, a conversation kept by the provider).
         max_output: the caller's bound on output tokens of one choice, or None.
         choices: how many answers are asked for (`n`).
         capabilities: what the model must be able to do.
+        unpriced: what is asked for that rates per token do not price ("server tools", "audio"), so
+            that the cost has no bound.
     """
 
     input_tokens: int
-    input_bound: int
+    input_bound: int | None
     max_output: int | None = None
     choices: int = 1
     capabilities: frozenset[str] = frozenset()
+    unpriced: frozenset[str] = frozenset()
 
 
 class Role(StrEnum):
@@ -232,7 +242,8 @@ class Candidate:
     Attributes:
         gated: the answer must pass the cascade's gate before the client sees any of it.
         estimate_nanos: expected cost, or None where the price is unknown.
-        bound_nanos: most that the attempt can cost; what the budget reserves. None: unknown price.
+        bound_nanos: most that the attempt can cost; what the budget reserves. None: the price is
+            unknown, or nothing bounds the tokens.
     """
 
     target: Target

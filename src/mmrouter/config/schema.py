@@ -194,6 +194,9 @@ class PriceRow(Section):
     output: Usd
     cache_read: Usd | None = Field(default=None, description="Default: the input price.")
     cache_write: Usd | None = Field(default=None, description="Default: the input price.")
+    cache_write_1h: Usd | None = Field(
+        default=None, description="Kept for an hour. Default: the cache_write price."
+    )
     reasoning: Usd | None = Field(default=None, description="Default: the output price.")
 
 

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
+
+from mmrouter.errors import InvalidRequestError
 from mmrouter.types import Needs, Usage
 
 Json = Mapping[str, Any]
@@ -86,23 +89,49 @@ class Dialect(Protocol):
 IMAGE_TOKENS = 1_600
 """What an image counts as where nothing says its size: the most Anthropic bills for one."""
 
+IMAGE_TOKENS_BOUND = 50_000
+"""The most that one image is billed for: 48,169 at gpt-4o-mini, whose image tokens are inflated to
+the price of gpt-4o's; every other published rule stays below 20,000."""
+
+UNSEEN_TOKENS = 2_048
+"""The most that providers add to a prompt without showing it: instructions for tool use (Anthropic:
+up to 1,200), formats, chat templates."""
+
 _BYTES_PER_TOKEN = 3.6
 """English prose is nearer 4.3, code and JSON nearer 3.2: a middle that errs to more tokens."""
 
 
-def count_tokens(texts: Iterable[str], images: int) -> tuple[int, int]:
-    """(estimate, bound) of the prompt tokens in some texts and images.
-
-    The bound holds for every byte-level tokenizer: no token is shorter than one byte.
-    """
+def count_tokens(texts: Iterable[str], images: int) -> int:
+    """An estimate of the prompt tokens in some texts and images."""
     size = 0
     pieces = 0
     for text in texts:
         size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         pieces += 1
-    framing = 4 * pieces
-    estimate = int(size / _BYTES_PER_TOKEN) + framing + images * IMAGE_TOKENS
-    return estimate, size + 2 * framing + 64 + images * IMAGE_TOKENS
+    return int(size / _BYTES_PER_TOKEN) + 4 * pieces + images * IMAGE_TOKENS
+
+
+def bound_tokens(body: Json, images: Sequence[Json]) -> int:
+    """Prompt tokens that no byte-level tokenizer exceeds: no token is shorter than one byte.
+
+    The whole body counts as it is sent, so that nothing in it is overlooked: numbers, keys and the
+    punctuation of tool schemas are billed too.
+
+    Args:
+        images: the parts of `body` that are images; each counts as `IMAGE_TOKENS_BOUND`.
+
+    Raises:
+        InvalidRequestError: the body cannot be sent as JSON.
+    """
+    shown = sum(_json_bytes(image) for image in images)
+    return _json_bytes(body) - shown + len(images) * IMAGE_TOKENS_BOUND + UNSEEN_TOKENS
+
+
+def _json_bytes(value: Json) -> int:
+    try:
+        return len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    except TypeError as error:
+        raise InvalidRequestError(f"The request cannot be sent as JSON: {error}") from None
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -124,6 +153,10 @@ def strings(value: Any) -> Iterator[str]:
 _BINARY_PARTS = frozenset({"image", "image_url", "input_image", "input_audio", "base64"})
 
 
+PLAIN_TIERS = (None, "auto", "default", "standard", "standard_only", "flex")
+"""Values of `service_tier` that cost what the price list says, or less."""
+
+
 def is_count(value: Any) -> bool:
     """A non-negative whole number (and not a bool)."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
@@ -132,6 +165,22 @@ def is_count(value: Any) -> bool:
 def count(value: Any) -> int:
     """A token count from a provider's JSON; what is not a count is 0."""
     return value if is_count(value) else 0
+
+
+def asked(value: Any) -> int | None:
+    """A count that a caller asks for, also where it is written as "5" or 5.0, which lenient
+    upstreams take; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if is_count(value) else None
+
+
+def kind(part: Json) -> str:
+    """The `type` of a message, part or tool; empty where it has none."""
+    value = part.get("type")
+    return value if isinstance(value, str) else ""
 
 
 def mapping(value: Any) -> Json:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from typing import Any
 
 import orjson
 
 from mmrouter.dialects.base import (
+    PLAIN_TIERS,
     Conversation,
     Fragment,
     Json,
+    asked,
+    bound_tokens,
     count,
     count_tokens,
-    is_count,
     items,
+    kind,
     mapping,
     strings,
 )
@@ -34,26 +38,22 @@ class ChatDialect:
             capabilities.add("tools")
         if mapping(body.get("response_format")).get("type") == "json_schema":
             capabilities.add("json_schema")
-        images = 0
-        for message in items(body.get("messages")):
-            for part in items(message.get("content")):
-                if part.get("type") == "image_url":
-                    capabilities.add("vision")
-                    images += 1
-                elif part.get("type") == "input_audio":
-                    capabilities.add("audio")
-                    images += 1
-        estimate, bound = count_tokens(
-            strings([body.get("messages"), body.get("tools"), body.get("response_format")]), images
-        )
-        most = body.get("max_completion_tokens", body.get("max_tokens"))
-        choices = body.get("n")
+        parts = [p for m in items(body.get("messages")) for p in items(m.get("content"))]
+        kinds = {kind(part) for part in parts}
+        images = [part for part in parts if kind(part) == "image_url"]
+        if images:
+            capabilities.add("vision")
+        if "input_audio" in kinds:
+            capabilities.add("audio")
+        texts = strings([body.get("messages"), body.get("tools"), body.get("response_format")])
+        limits = (asked(body.get("max_completion_tokens")), asked(body.get("max_tokens")))
         return Needs(
-            input_tokens=estimate,
-            input_bound=bound,
-            max_output=most if is_count(most) else None,
-            choices=choices if is_count(choices) and choices else 1,
+            input_tokens=count_tokens(texts, len(images)),
+            input_bound=bound_tokens(body, images) if kinds <= _BOUNDED_PARTS else None,
+            max_output=max((limit for limit in limits if limit is not None), default=None),
+            choices=asked(body.get("n")) or 1,
             capabilities=frozenset(capabilities),
+            unpriced=frozenset(_unpriced(body, kinds)),
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -64,6 +64,23 @@ class ChatDialect:
 
     def reader(self, body: Json) -> ChatReader:
         return ChatReader(hide_usage=not _wants_usage(body))
+
+
+_BOUNDED_PARTS = frozenset({"text", "refusal", "image_url"})
+
+
+def _unpriced(body: Json, kinds: Set[str]) -> Iterator[str]:
+    """See `Needs.unpriced`."""
+    tools = {kind(tool) for tool in items(body.get("tools"))}
+    if "web_search_options" in body or body.get("plugins") or tools - {"function", "custom"}:
+        yield "server tools"
+    modalities = body.get("modalities")
+    if "input_audio" in kinds or modalities not in (None, [], ["text"]):
+        yield "audio or made images"
+    if body.get("prediction"):  # what of it is rejected is billed beyond the caller's bound
+        yield "predicted output"
+    if body.get("service_tier") not in PLAIN_TIERS:
+        yield "a service tier"
 
 
 def _wants_usage(body: Json) -> bool:
@@ -132,8 +149,11 @@ def read_usage(usage: Json) -> Usage:
     )
     read = min(read, prompt)
     written = min(written, prompt - read)
-    output = count(usage.get("completion_tokens"))
+    visible = count(usage.get("completion_tokens"))
     reasoning = count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    # Google and xAI leave reasoning out of `completion_tokens`, and bill it: the total tells
+    output = max(visible, count(usage.get("total_tokens")) - prompt)
+    reasoning = max(reasoning, output - visible)
     return Usage(
         input_tokens=prompt - read - written,
         cache_read_tokens=read,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmrouter.dialects.base import Conversation, Fragment, Json, count_tokens, mapping, strings
+from mmrouter.dialects.base import (
+    Conversation,
+    Fragment,
+    Json,
+    bound_tokens,
+    count_tokens,
+    mapping,
+    strings,
+)
 from mmrouter.dialects.chat import read_usage
 from mmrouter.types import Needs, Usage
 
@@ -18,8 +26,11 @@ class EmbeddingsDialect:
         return Conversation([{"role": "user", "content": "\n".join(strings(body.get("input")))}])
 
     def needs(self, body: Json) -> Needs:
-        estimate, bound = count_tokens(strings(body.get("input")), 0)
-        return Needs(input_tokens=estimate, input_bound=bound, max_output=0)
+        return Needs(
+            input_tokens=count_tokens(strings(body.get("input")), 0),
+            input_bound=bound_tokens(body, ()),
+            max_output=0,
+        )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
         return {**body, "model": upstream}

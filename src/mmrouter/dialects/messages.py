@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -11,10 +11,12 @@ from mmrouter.dialects.base import (
     Conversation,
     Fragment,
     Json,
+    asked,
+    bound_tokens,
     count,
     count_tokens,
-    is_count,
     items,
+    kind,
     mapping,
     strings,
 )
@@ -36,25 +38,23 @@ class MessagesDialect:
 
     def needs(self, body: Json) -> Needs:
         capabilities = set()
-        images = 0
         if body.get("tools"):
             capabilities.add("tools")
         if mapping(body.get("thinking")).get("type") in ("enabled", "adaptive"):
             capabilities.add("reasoning")
-        for message in items(body.get("messages")):
-            for part in _parts(message):
-                if part.get("type") in ("image", "document"):
-                    capabilities.add("vision")
-                    images += 1
-        estimate, bound = count_tokens(
-            strings([body.get("system"), body.get("messages"), body.get("tools")]), images
-        )
-        most = body.get("max_tokens")
+        parts = [part for message in items(body.get("messages")) for part in _parts(message)]
+        kinds = {kind(part) for part in parts}
+        images = [part for part in parts if kind(part) == "image"]
+        if kinds & {"image", "document"}:
+            capabilities.add("vision")
+        documents = sum(kind(part) == "document" for part in parts)
+        texts = strings([body.get("system"), body.get("messages"), body.get("tools")])
         return Needs(
-            input_tokens=estimate,
-            input_bound=bound,
-            max_output=most if is_count(most) else None,
+            input_tokens=count_tokens(texts, len(images) + documents),
+            input_bound=bound_tokens(body, images) if kinds <= _BOUNDED_PARTS else None,
+            max_output=_max_output(body),
             capabilities=frozenset(capabilities),
+            unpriced=frozenset(_unpriced(body)),
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -62,6 +62,31 @@ class MessagesDialect:
 
     def reader(self, body: Json) -> MessagesReader:
         return MessagesReader()
+
+
+_BOUNDED_PARTS = frozenset(
+    {"text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result"}
+)
+_CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
+
+
+def _max_output(body: Json) -> int | None:
+    """With interleaved thinking its budget may be the larger of the two, and then stands beside
+    `max_tokens` instead of within it."""
+    most = asked(body.get("max_tokens"))
+    thinking = asked(mapping(body.get("thinking")).get("budget_tokens")) or 0
+    return most if most is None or thinking < most else most + thinking
+
+
+def _unpriced(body: Json) -> Iterator[str]:
+    """See `Needs.unpriced`."""
+    tools = (kind(tool) or "custom" for tool in items(body.get("tools")))
+    if body.get("mcp_servers") or not all(tool.startswith(_CLIENT_TOOLS) for tool in tools):
+        yield "server tools"
+    if body.get("context_management"):  # compaction samples once more
+        yield "context management"
+    if body.get("speed") not in (None, "standard") or body.get("inference_geo"):
+        yield "a service tier"
 
 
 def _parts(message: Json) -> list[Json]:
@@ -87,17 +112,17 @@ class MessagesReader:
 
     def feed(self, data: bytes) -> Fragment:
         event = mapping(orjson.loads(data))
-        kind = event.get("type")
-        if kind == "content_block_delta":
+        name = event.get("type")
+        if name == "content_block_delta":
             return Fragment(text=_delta_text(mapping(event.get("delta"))))
-        if kind == "message_start":
+        if name == "message_start":
             self._note(mapping(event.get("message")))
-        elif kind == "message_delta":
+        elif name == "message_delta":
             self._note({**mapping(event.get("delta")), "usage": event.get("usage")})
-        elif kind == "message_stop":
+        elif name == "message_stop":
             self._ended = True
             return Fragment(last=True)
-        elif kind == "error":
+        elif name == "error":
             return Fragment(error=event)
         return Fragment()
 
@@ -115,10 +140,13 @@ class MessagesReader:
         if isinstance(usage, Mapping):
             # message_delta repeats only some counts, each cumulative: the newest of each holds.
             self._counts |= {k: v for k, v in usage.items() if v is not None}
+            written = count(self._counts.get("cache_creation_input_tokens"))
+            kept = mapping(self._counts.get("cache_creation"))
             self.usage = Usage(
                 input_tokens=count(self._counts.get("input_tokens")),
                 cache_read_tokens=count(self._counts.get("cache_read_input_tokens")),
-                cache_write_tokens=count(self._counts.get("cache_creation_input_tokens")),
+                cache_write_tokens=written,
+                cache_write_1h_tokens=min(count(kept.get("ephemeral_1h_input_tokens")), written),
                 output_tokens=count(self._counts.get("output_tokens")),
             )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from typing import Any
 
 import orjson
 
 from mmrouter.dialects.base import (
+    PLAIN_TIERS,
     Conversation,
     Fragment,
     Json,
+    asked,
+    bound_tokens,
     count,
     count_tokens,
-    is_count,
     items,
+    kind,
     mapping,
     strings,
 )
@@ -44,21 +48,22 @@ class ResponsesDialect:
             capabilities.add("tools")
         if mapping(mapping(body.get("text")).get("format")).get("type") == "json_schema":
             capabilities.add("json_schema")
-        images = 0
-        for item in items(body.get("input")):
-            for part in items(item.get("content")):
-                if part.get("type") == "input_image":
-                    capabilities.add("vision")
-                    images += 1
-        estimate, bound = count_tokens(
-            strings([body.get("instructions"), body.get("input"), body.get("tools")]), images
-        )
-        most = body.get("max_output_tokens")
+        given = items(body.get("input"))
+        parts = [p for i in given for key in ("content", "output") for p in items(i.get(key))]
+        images = [part for part in parts if kind(part) == "input_image"]
+        if images:
+            capabilities.add("vision")
+        kinds = {kind(part) for part in (*given, *parts)}
+        kept = any(body.get(key) for key in _KEPT_BY_PROVIDER)
+        texts = strings([body.get("instructions"), body.get("input"), body.get("tools")])
         return Needs(
-            input_tokens=estimate,
-            input_bound=bound,
-            max_output=most if is_count(most) else None,
+            input_tokens=count_tokens(texts, len(images)),
+            input_bound=(
+                bound_tokens(body, images) if kinds <= _BOUNDED_KINDS and not kept else None
+            ),
+            max_output=asked(body.get("max_output_tokens")),
             capabilities=frozenset(capabilities),
+            unpriced=frozenset(_unpriced(body, kinds)),
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -68,13 +73,36 @@ class ResponsesDialect:
         return ResponsesReader()
 
 
+_KEPT_BY_PROVIDER = ("previous_response_id", "conversation", "prompt")
+"""Name text that is not in the body, and is billed."""
+
+_BOUNDED_KINDS = frozenset(
+    {"", "message", "reasoning", "function_call", "function_call_output", "custom_tool_call"}
+    | {"custom_tool_call_output", "local_shell_call", "local_shell_call_output"}
+    | {"input_text", "output_text", "refusal", "input_image"}
+)
+_CLIENT_TOOLS = frozenset(
+    {"function", "custom", "local_shell", "apply_patch", "computer_use_preview"}
+)
+
+
+def _unpriced(body: Json, kinds: Set[str]) -> Iterator[str]:
+    """See `Needs.unpriced`."""
+    if {kind(tool) for tool in items(body.get("tools"))} - _CLIENT_TOOLS:
+        yield "server tools"
+    if "input_audio" in kinds:
+        yield "audio"
+    if body.get("service_tier") not in PLAIN_TIERS:
+        yield "a service tier"
+
+
 def _message(item: Json) -> Json:
     """An input item in the shape of a chat message."""
-    kind = item.get("type", "message")
-    if kind == "function_call":
+    name = item.get("type", "message")
+    if name == "function_call":
         function = {"name": item.get("name"), "arguments": item.get("arguments")}
         return {"role": "assistant", "tool_calls": [{"type": "function", "function": function}]}
-    if kind == "function_call_output":
+    if name == "function_call_output":
         return {"role": "tool", "content": item.get("output")}
     content = item.get("content")
     if isinstance(content, list):
@@ -102,17 +130,17 @@ class ResponsesReader:
         if data.strip() == b"[DONE]":
             return Fragment(last=True)
         event = mapping(orjson.loads(data))
-        kind = str(event.get("type", ""))
-        if kind.endswith(".delta"):
+        name = kind(event)
+        if name.endswith(".delta"):
             delta = event.get("delta")
             return Fragment(text=delta if isinstance(delta, str) else "")
-        if kind in _FINAL:
+        if name in _FINAL:
             self._note(mapping(event.get("response")))
             self._ended = True
             return Fragment(last=True)
-        if kind == "error":
+        if name == "error":
             return Fragment(error=event)
-        if kind == "response.created":
+        if name == "response.created":
             self._note(mapping(event.get("response")))
         return Fragment()
 

@@ -52,6 +52,7 @@ def from_config(row: PriceRow) -> Price:
         cache_read=pico(row.cache_read, base),
         cache_write=pico(row.cache_write, base),
         reasoning=pico(row.reasoning, output),
+        cache_write_1h=None if row.cache_write_1h is None else pico(row.cache_write_1h, 0),
     )
     return Price(tiers=((0, rates),), source="config")
 
@@ -124,10 +125,12 @@ def _rates(row: Mapping[str, Any], suffix: str) -> Rates:
     read = pico("cache_read_input_token_cost")
     written = pico("cache_creation_input_token_cost")
     reasoning = pico("output_cost_per_reasoning_token")
+    written_1h = pico("cache_creation_input_token_cost_above_1hr")
     return Rates(
         input=base,
         output=output,
         cache_read=base if read is None else read,
         cache_write=base if written is None else written,
         reasoning=output if reasoning is None else reasoning,
+        cache_write_1h=written_1h,
     )

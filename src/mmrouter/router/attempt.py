@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mmrouter import errors
+from mmrouter.decide.cost import output_bound
 from mmrouter.dialects.base import count_tokens
 from mmrouter.money import cost
 from mmrouter.providers.base import Chunk, Finish
@@ -95,12 +96,18 @@ class AttemptLog:
         if self._first is None and self._error and not isinstance(self._error, worked_on):
             return Usage()
         told = self._usage or Usage(input_tokens=self._needs.input_tokens)
-        written, _ = count_tokens(self._texts, images=0)
+        written = count_tokens([self.text], images=0) if self._texts else 0
         return Usage(
             input_tokens=told.input_tokens,
             cache_read_tokens=told.cache_read_tokens,
             cache_write_tokens=told.cache_write_tokens,
-            output_tokens=max(told.output_tokens, written if self._texts else 0),
+            cache_write_1h_tokens=told.cache_write_1h_tokens,
+            output_tokens=max(told.output_tokens, self._at_most(written)),
             reasoning_tokens=told.reasoning_tokens,
             estimated=True,
         )
+
+    def _at_most(self, output_tokens: int) -> int:
+        """A count of ours, within what the call could make at all."""
+        bound = output_bound(self._candidate.target, self._needs)
+        return output_tokens if bound is None else min(output_tokens, bound)

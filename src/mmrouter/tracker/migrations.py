@@ -24,7 +24,18 @@ def _m001_books(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_m001_books,)
+def _m002_hour_caches(connection: Connection) -> None:
+    """Tokens written to an hour's cache, which have a rate of their own."""
+    for table in (schema.requests, schema.attempts):
+        known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        if "cache_write_1h_tokens" not in known:  # a new database has it from the first step
+            connection.exec_driver_sql(
+                f"ALTER TABLE {table.name} "
+                "ADD COLUMN cache_write_1h_tokens BIGINT NOT NULL DEFAULT 0"
+            )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_m001_books, _m002_hour_caches)
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 
 

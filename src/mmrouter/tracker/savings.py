@@ -238,6 +238,7 @@ def _spent(connection: Connection, where: Sequence[ColumnElement[bool]]) -> Iter
             _attempts.cache_read_tokens,
             _attempts.cache_write_tokens,
             _attempts.reasoning_tokens,
+            _attempts.cache_write_1h_tokens,
         )
         .select_from(schema.requests.outerjoin(schema.attempts, _answering))
         .where(*where, _requests.cost_nanos.is_not(None))
@@ -254,11 +255,14 @@ def _spent(connection: Connection, where: Sequence[ColumnElement[bool]]) -> Iter
         )
 
 
-def _usage(fresh: int, output: int, read: int, written: int, reasoning: int) -> Usage:
+def _usage(
+    fresh: int, output: int, read: int, written: int, reasoning: int, written_1h: int
+) -> Usage:
     return Usage(
         input_tokens=fresh,
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
+        cache_write_1h_tokens=written_1h,
     )

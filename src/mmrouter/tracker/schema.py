@@ -30,6 +30,7 @@ def _counts() -> list[Column[int]]:
         Column("cache_read_tokens", BigInteger, nullable=False),
         Column("cache_write_tokens", BigInteger, nullable=False),
         Column("reasoning_tokens", BigInteger, nullable=False),
+        Column("cache_write_1h_tokens", BigInteger, nullable=False, server_default="0"),
     ]
 
 
