@@ -117,8 +117,8 @@ class App:
         self._origins = Origins(parts.config.server.allowed_hosts)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        while self._running:  # what the host has cancelled is still writing its rows
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - an event would cost every request
+        while self._running:  # noqa: ASYNC110 - what was cancelled is still writing its rows
+            await asyncio.sleep(0.01)
         await parts.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
