@@ -13,6 +13,7 @@ from enum import StrEnum
 from math import ceil
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
