@@ -75,7 +75,9 @@ _INLINE = _set("""
 """)
 
 _FENCE = re.compile(r"^[ \t>]{0,8}(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
-_QUOTED = re.compile(r'"[^"]{120,}"|“[^”]{120,}”|«[^»]{120,}»|„[^“”]{120,}[“”]|「[^」]{60,}」')
+_QUOTED = re.compile(
+    r'(?<![\w.,!?])"(?=\S)[^"]{120,}"(?!\w)|“[^”]{120,}”|«[^»]{120,}»|„[^“”]{120,}[“”]|「[^」]{60,}」'
+)
 _SPACES = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"\n\s*\n\s*")
 _HARNESS = re.compile(
@@ -137,7 +139,7 @@ def _without_blocks(text: str, depth: int) -> tuple[str, int]:
         if _ASK_TAG.match(name):
             asked, more = _without_blocks(inner, depth + 1) if depth < 4 else (inner, 0)
             code += more
-            if asked.strip():
+            if asked.replace(lines.MARK, "").strip():
                 asks.append(asked)
         elif low in _INLINE:
             kept.append(inner)
@@ -152,7 +154,7 @@ def _without_blocks(text: str, depth: int) -> tuple[str, int]:
     if asks:
         return asks[-1], code
     rest = "".join(kept)
-    if not rest.replace(lines.MARK, "").strip():
+    if not depth and not rest.replace(lines.MARK, "").strip():
         return _unwrapped(text, blocks), code
     return rest, code
 
@@ -183,7 +185,7 @@ def _nested_asks(inner: str, depth: int) -> list[str]:
                     0,
                 )
             )
-            if asked.strip():
+            if asked.replace(lines.MARK, "").strip():
                 found.append(asked)
     return found
 

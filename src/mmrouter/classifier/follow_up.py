@@ -41,6 +41,13 @@ _PLEASE = re.compile(
     r"\b(?:yes|yeah|yep|please|pls|sure|do|ja|bitte|oui|sí|sim|tak|да|evet)\b|お願い|好|네|부탁",
     re.IGNORECASE,
 )
+_SENTENCE_END = re.compile(r"[.!?。！？؟\n]")
+_AND = re.compile(
+    r"\W*(?:(?:right|ok|okay|thanks|cool|nice|great|good|ah)\W+){0,2}"
+    r"(?:and|und|et|y|e|en|a|i|и|а|ve|och|og|ja|και|și|és|dan|و|ו|और|আর|那|那么)\b"
+    r"[^.!?？؟\n]{1,40}[?？؟]",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _SENTENCE = re.compile(r"[^.!?。！？؟\n]{1,400}[.!?。！？؟]*")
@@ -97,9 +104,11 @@ def continues(text: str) -> bool:
 
 def leans_back(text: str) -> bool:
     """It cannot be understood without what went before."""
-    if continues(text):
-        return True
     length = size(text)
+    if continues(text):
+        return length <= MOST_WORDS or size(_SENTENCE_END.split(text, 1)[0]) <= 6
+    if _AND.match(text):
+        return True
     if length > 10:
         return False
     said = {word.lower() for word in _WORD.findall(text)}

@@ -28,7 +28,7 @@ _CODE = re.compile(
 )
 _MACHINE = re.compile(
     r"^\s*(?:"
-    r"[>|│⋮]"
+    r"[>|│⋮]|::\w+"
     r"|\[?\(?\d{4}[-/]\d\d[-/]\d\d"
     r"|\[?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s"
     r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+\d"
@@ -40,7 +40,8 @@ _MACHINE = re.compile(
     r"|[$%#]\s\S"
     r"|(?:PS )?[A-Za-z]:\\|\w+@[\w.-]+[:~]"
     r"|[{\[]\s*(?:[\"'{\[].*)?$|\"[\w .-]+\"\s*:\s"
-    r"|(?:From|To|Cc|Bcc|Subject|Sent|Date|Von|An|Betreff|De|Para|Asunto|Objet|À|Reply-To|Message-ID)"
+    r"|(?:From|To|Cc|Bcc|Subject|Sent|Date|Von|An|Betreff|De|Para|Asunto|Objet|À|Reply-To|Message-ID|"
+    r"Received|Content-Type|MIME-Version|X-[\w-]{1,40}|Return-Path|Delivered-To|User-Agent)"
     r":\s"
     r"|(?:On|Am|Le|El|Il|Op)\s.{6,80}(?:wrote|schrieb|a écrit|escribió|ha scritto|schreef)\b"
     r"|-{2,}\s?(?:Original|Forwarded|Weitergeleitete)"
@@ -89,6 +90,7 @@ def without_machine_lines(text: str) -> tuple[str, int]:
     rows = _relayed(text.split("\n"))
     kinds = [kind_of(row) if row.strip() and row != MARK else None for row in rows]
     _join_runs(rows, kinds)
+    _drop_signature(rows, kinds)
     _drop_edges(rows, kinds)
     kept: list[str] = []
     code = 0
@@ -131,6 +133,27 @@ def _relayed(rows: list[str]) -> list[str]:
         quoted = [row[1:].strip() for row in rows if row[:1] == ">"]
         return [max(quoted, key=len)] if quoted else rows
     return rows
+
+
+_REGARDS = re.compile(
+    r"\s*(?:(?:kind|best|warm|many)?\s?(?:regards|wishes|thanks)|best|cheers|sincerely|thanks|thx|"
+    r"mit freundlichen|viele grüße|liebe grüße|cordialement|bien à vous|saludos|un saludo|"
+    r"atenciosamente|abraços|cordiali saluti|saluti|met vriendelijke|groeten|pozdrawiam|"
+    r"с уважением|saygılarımla|--)"
+    r"[^\n?]{0,24}[,!.]?\s*$",
+    re.IGNORECASE,
+)
+
+
+def _drop_signature(rows: list[str], kinds: list[int | None]) -> None:
+    """A mail's closing and what is under it."""
+    filled = [i for i, kind in enumerate(kinds) if kind is not None]
+    for place in filled[max(1, len(filled) - 6) :]:
+        if _REGARDS.match(rows[place]) and not any("?" in row for row in rows[place:]):
+            for i in range(place, len(rows)):
+                if kinds[i] is not None:
+                    kinds[i] = OTHER
+            return
 
 
 _ENVELOPE = re.compile(r"\s*(?:(?:\[[^\]?]{0,300}\]\s*)+|\([^)?]{0,300}\)|-{3,}[^?]*|[—•·].*)\s*$")

@@ -16,7 +16,8 @@ from mmrouter.classifier.lines import PROSE, kind_of
 _ASK_LABEL = (
     r"(?:(?:user|customer|current|new|latest|last|final|my|the|original|"
     r"follow[- ]?up|user's)[ _-])?"
-    r"(?:question|query|request|message|task|instruction|ask|prompt|transcript|utterance|input)"
+    r"(?:question|query|request|message|task|instruction|ask|(?:\w{1,12}[. ])?prompt|"
+    r"transcript|utterance|input)"
     r"(?:[ _]\w{2,12})?|human|user|customer|goal|ask|msg|body|q|"
     r"frage|pregunta|pertanyaan|вопрос|问题|質問|질문|سؤال"
 )
@@ -91,14 +92,13 @@ def asked_section(text: str) -> str:
             return found
     if ":" not in text and "：" not in text and "#" not in text and "[" not in text:
         return text
-    boilerplate = _BOILERPLATE.search(text)
-    if boilerplate:
-        text = text[: boilerplate.start()] if text[: boilerplate.start()].strip() else text
     text = _last_speech(text)
     marks = [(m.start(), m, False) for m in _LABEL.finditer(text)]
     marks += [(m.start(), m, True) for m in _HEADING.finditer(text)]
-    if not marks:
-        return text
+    ends = [m.start() for m in _BOILERPLATE.finditer(text)]
+    if not any(m.group("ask") for _, m, _ in marks):
+        before = text[: ends[0]].strip() if ends else ""
+        return before or text
     marks.sort(key=lambda mark: mark[0])
     others = sum(1 for _, m, _ in marks if m.group("other"))
     sections: list[str] = []
@@ -107,6 +107,7 @@ def asked_section(text: str) -> str:
             continue
         start = match.end() if heading else match.start("rest")
         end = marks[index + 1][0] if index + 1 < len(marks) else len(text)
+        end = min((stop for stop in ends if start < stop < end), default=end)
         section = text[start:end].strip()
         if len(section) > 1:
             sections.append(section)

@@ -78,7 +78,7 @@ def _last_request(messages: Sequence[Json], before: int) -> tuple[int, Cleaned]:
 
 def _context(messages: Sequence[Json], place: int, text: str) -> str:
     """The request or offer that a follow-up answers; "" where the text stands alone."""
-    if not place or follow_up.size(text) > follow_up.MOST_WORDS:
+    if not place or len(text) > 400:
         return ""
     answer = _answer_before(messages, place)
     offered = follow_up.offer(answer) if answer else ""
