@@ -37,3 +37,27 @@ def config_for(endpoints: dict[str, str], **changes: Any) -> Config:
             **changes,
         }
     )
+
+
+def two_dialects(base_url: str, **changes: Any) -> Config:
+    """A config with one upstream: `gpt` speaks OpenAI's dialects there, `claude` Anthropic's.
+
+    Args:
+        changes: whole sections.
+    """
+    return Config.model_validate(
+        {
+            "routes": one_route("gpt"),
+            "classifier": {"strategy": "rules", "threshold": 0},
+            "provider": {"max_retries": 0, "circuit_breaker_threshold": 1_000_000},
+            "providers": {
+                "at-openai": {"base_url": base_url},
+                "at-anthropic": {"kind": "anthropic", "base_url": base_url},
+            },
+            "models": {
+                "gpt": {"provider": "at-openai", "upstream": "up-gpt", "price": PRICE},
+                "claude": {"provider": "at-anthropic", "upstream": "up-claude", "price": PRICE},
+            },
+            **changes,
+        }
+    )
