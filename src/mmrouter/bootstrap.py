@@ -54,8 +54,9 @@ def build(
 
     selected = select(config.classifier.strategy, config.classifier.trained_model)
     health = Breakers(config.provider, time.time)
-    store = open_store(database_url(config, db))
-    spill = Path("mmrouter.spill.jsonl") if config.tracker.on_failure == "spill" else None
+    spilling = config.tracker.on_failure == "spill"
+    store = open_store(database_url(config, db), require=not spilling)
+    spill = Path(config.tracker.spill_path) if spilling else None
     tracker = Tracker(store, spill)
     planner = Planner(
         config,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
+from mmrouter.cli.books import db_option, opened
+
 
 @click.command(short_help="Say whether an answer was good.")
 @click.argument("request_id")
 @click.argument("direction", type=click.Choice(["up", "down"]), required=False)
 @click.option("--score", type=click.FloatRange(0, 1), help="Instead of up (1) or down (0).")
 @click.option("--comment", help="Kept with the score.")
-@click.option("--db", metavar="PATH|URL", help="The tracker's database.  [default: mmrouter.db]")
+@db_option
 @click.pass_obj
 def feedback(
     obj: dict[str, str],
@@ -23,16 +25,11 @@ def feedback(
     """Note how good the answer to REQUEST_ID was: ours ("req_..."), or the provider's own id."""
     if (direction is None) == (score is None):
         raise click.UsageError("Say `up` or `down`, or give --score.")
-    from mmrouter.bootstrap import database_url
     from mmrouter.config import load_config
-    from mmrouter.tracker.store import open_store
 
     value = score if score is not None else float(direction == "up")
-    store = open_store(database_url(load_config(obj["config"]), db))
-    try:
+    with opened(load_config(obj["config"]), db) as store:
         found = store.add_feedback(request_id, value, comment=comment, source="cli")
-    finally:
-        store.close()
     if found is None:
         raise click.ClickException(f"No request '{request_id}' is in the books.")
     click.secho(f"Noted {value:g} for {found}.", fg="green")

@@ -14,6 +14,7 @@ _COMMANDS = {
     "config": "mmrouter.cli.config:config",
     "stats": "mmrouter.cli.stats:stats",
     "feedback": "mmrouter.cli.feedback:feedback",
+    "db": "mmrouter.cli.db:db",
     "serve": "mmrouter.cli.serve:serve",
     "keys": "mmrouter.cli.keys:keys",
 }
@@ -26,6 +27,7 @@ _HELP = {
     "config": "Check and show configs.",
     "stats": "What was spent, on what, and what routing saved.",
     "feedback": "Say whether an answer was good.",
+    "db": "Look after the tracker's database: migrate, verify, prune, export.",
     "serve": "Serve the OpenAI and Anthropic APIs over HTTP.",
     "keys": "Make, list and revoke API keys of the server.",
 }
@@ -96,7 +98,7 @@ def main() -> None:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.Abort:
-        click.secho("Interrupted.", fg="red", err=True)
+        click.secho("Aborted.", fg="red", err=True)
         sys.exit(130)
     except KeyboardInterrupt:
         click.secho("Interrupted.", fg="red", err=True)

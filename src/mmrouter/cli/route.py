@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmrouter.cli.books import db_option
 from mmrouter.cli.prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model", default="auto", show_default=True, help="auto, auto:cheap, auto:best, or a name."
 )
-@click.option("--db", metavar="PATH|URL", help="The tracker's database.  [default: mmrouter.db]")
+@db_option
 @click.pass_obj
 def route(
     obj: dict[str, str],

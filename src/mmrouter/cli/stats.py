@@ -3,53 +3,39 @@
 from __future__ import annotations
 
 import json
-import re
-import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
+
+from mmrouter.cli.books import db_option, opened
+from mmrouter.cli.when import When
 
 if TYPE_CHECKING:
     from mmrouter.config import Config
     from mmrouter.tracker.analytics import Detail, Percentiles, Stats, Totals
     from mmrouter.tracker.savings import Part, Savings
 
-_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _GROUPS = ("model", "provider", "day", "key", "tag", "category", "complexity", "surface", "variant")
-
-
-class Since(click.ParamType[float]):
-    """`30m`, `24h`, `7d`, `2w`, or an ISO date: Unix seconds."""
-
-    name = "WHEN"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        age = re.fullmatch(r"(\d+)([mhdw])", value)
-        if age:
-            return time.time() - int(age[1]) * _UNITS[age[2]]
-        try:
-            return datetime.fromisoformat(value).astimezone().timestamp()
-        except ValueError:
-            self.fail(f"'{value}' is neither an age (24h, 7d) nor a date (2026-01-31)", param, ctx)
 
 
 @click.command(short_help="What was spent, on what, and what routing saved.")
 @click.option("--detailed", is_flag=True, help="Days, buckets, percentiles, cascade, savings.")
-@click.option("--since", type=Since(), help="Only since: 24h, 7d, or a date.")
+@click.option("--since", type=When(), help="Only since: 24h, 7d, or a date.")
 @click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
+@click.option("--tag", help="Only requests with this tag.")
+@click.option("--key", help="Only requests of this API key, by its name.")
 @click.option("--baseline", metavar="MODEL", help="Savings against this model, over config's.")
 @click.option("--json", "--json-output", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--db", metavar="PATH|URL", help="The tracker's database.  [default: mmrouter.db]")
+@db_option
 @click.pass_obj
 def stats(
     obj: dict[str, str],
     detailed: bool,
     since: float | None,
     by: str,
+    tag: str | None,
+    key: str | None,
     baseline: str | None,
     as_json: bool,
     db: str | None,
@@ -64,21 +50,17 @@ def stats(
       mmrouter stats --since 7d --by day
       mmrouter stats --detailed --json
     """
-    from mmrouter.bootstrap import database_url
     from mmrouter.config import load_config
     from mmrouter.tracker import analytics
-    from mmrouter.tracker.store import Filter, open_store
+    from mmrouter.tracker.store import Filter
 
     config = load_config(obj["config"])
     zone = ZoneInfo(config.budget.timezone)
-    store = open_store(database_url(config, db))
-    try:
-        chosen = Filter(since=since)
+    chosen = Filter(since=since, tag=tag, key_name=key)
+    with opened(config, db) as store:
         counted = analytics.stats(store, chosen, by=analytics.By(by), zone=zone)
         detail = analytics.detail(store, chosen, zone=zone) if detailed else None
         saved = _savings(store, chosen, config, baseline) if detailed else None
-    finally:
-        store.close()
     if as_json:
         click.echo(json.dumps(_plain(counted, by, detail, saved), indent=2))
         return

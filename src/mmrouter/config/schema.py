@@ -215,9 +215,17 @@ class ModelRow(Section):
 class TrackerConfig(Section):
     """The books."""
 
-    url: str = "sqlite:///mmrouter.db"
-    store_prompts: bool = False
-    on_failure: Literal["refuse", "spill"] = "refuse"
+    url: str = Field(
+        default="sqlite:///mmrouter.db", description="sqlite:///FILE or postgresql://USER@HOST/DB."
+    )
+    store_prompts: bool = Field(default=False, description="Keep prompts, not only their hashes.")
+    on_failure: Literal["refuse", "spill"] = Field(
+        default="refuse",
+        description="The database is lost: refuse requests, or set rows aside in a file.",
+    )
+    spill_path: str = Field(
+        default="mmrouter.spill.jsonl", description="on_failure spill: that file."
+    )
 
 
 class StateConfig(Section):
