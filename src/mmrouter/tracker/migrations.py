@@ -48,7 +48,7 @@ def migrate(engine: Engine) -> list[str]:
     Raises:
         TrackerError: the books were written by a newer mmrouter, or cannot be reached.
     """
-    with translated():
+    with translated(engine):
         return _migrate(engine)
 
 

@@ -235,12 +235,12 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """See `Store.read`."""
-        with translated(), self._backend.engine.connect() as connection:
+        with translated(self._backend.engine), self._backend.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        with translated(), self._backend.engine.begin() as connection:
+        with translated(self._backend.engine), self._backend.engine.begin() as connection:
             yield connection
 
     def add_feedback(
