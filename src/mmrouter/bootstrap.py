@@ -12,18 +12,26 @@ from pathlib import Path
 
 from mmrouter.classifier.select import select
 from mmrouter.config import Config, load_config
-from mmrouter.errors import InvalidRequestError
+from mmrouter.decide.budget import limited
+from mmrouter.errors import ConfigError, InvalidRequestError, MMRouterError
 from mmrouter.providers.base import ProviderBase
 from mmrouter.providers.http import HttpProvider, bearer, x_api_key
 from mmrouter.providers.registry import LOCAL_MODEL, Registry
+from mmrouter.router.budget import LimitBudget
 from mmrouter.router.classify import ClassifyStep
 from mmrouter.router.health import Breakers
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.planner import Planner
-from mmrouter.tracker.store import open_store
+from mmrouter.state.base import Counters
+from mmrouter.state.memory import MemoryCounters
+from mmrouter.tracker.sole import claim
+from mmrouter.tracker.store import Store, open_store
 from mmrouter.tracker.writer import Tracker
 from mmrouter.types import Dialect, Request, Surface, Target
+
+MEMORY = "memory://"
+"""The `state.url` of counters in this process."""
 
 _OPENAI_DIALECTS = frozenset({Dialect.CHAT, Dialect.RESPONSES, Dialect.EMBEDDINGS})
 
@@ -56,6 +64,12 @@ def build(
     health = Breakers(config.provider, time.time)
     spilling = config.tracker.on_failure == "spill"
     store = open_store(database_url(config, db), require=not spilling)
+    try:
+        release = claim_counters(config, store, db)
+        budget = open_budget(config, store)
+    except MMRouterError:
+        store.close()
+        raise
     spill = Path(config.tracker.spill_path) if spilling else None
     tracker = Tracker(store, spill)
     planner = Planner(
@@ -63,7 +77,7 @@ def build(
         registry,
         ClassifyStep(selected.classifier, degraded=selected.degraded),
         health,
-        None,
+        budget,
         local_for,
     )
     providers = Providers()
@@ -82,6 +96,10 @@ def build(
     async def close_tracker() -> None:
         await asyncio.to_thread(tracker.close)
 
+    async def close_budget() -> None:
+        await budget.aclose()
+        release()
+
     return Parts(
         config=config,
         registry=registry,
@@ -92,12 +110,45 @@ def build(
             provider_for=providers.get,
             books=tracker,
             health=health,
+            budget=budget,
         ),
+        budget=budget,
         provider_for=providers.get,
         feedback=feedback,
         ready=ready,
-        closers=(providers.aclose, close_tracker),
+        closers=(providers.aclose, close_budget, close_tracker),
     )
+
+
+def open_budget(config: Config, store: Store) -> LimitBudget:
+    """The spending limits of a config, over the counters that it names.
+
+    Raises:
+        ConfigError: `state.url` is of no supported kind.
+        MissingDependencyError: the extra `redis` is not installed.
+    """
+    url = config.state.url
+    counters: Counters
+    if url == MEMORY:
+        counters = MemoryCounters()
+    elif url.startswith(("redis://", "rediss://", "unix://")):
+        from mmrouter.state.redis import RedisCounters
+
+        counters = RedisCounters(url)
+    else:
+        raise ConfigError("state.url: expected memory:// or redis://host:port/db")
+    return LimitBudget(config, counters, store, time.time)
+
+
+def claim_counters(config: Config, store: Store, db: str | None) -> Callable[[], None]:
+    """Makes sure that nobody else counts against the same limits in a memory of his own.
+
+    Raises:
+        ConfigError: another process does.
+    """
+    if config.state.url != MEMORY or not limited(config):
+        return lambda: None
+    return claim(store, database_url(config, db))
 
 
 def database_url(config: Config, db: str | None) -> str:

@@ -9,6 +9,7 @@
     ├── BudgetExceededError       a limit would be overrun; 429
     ├── NoCandidateError          no configured model can do what the request needs; 400
     ├── TrackerError              the books cannot be written; 503
+    ├── StateError                the budget's counters cannot be reached; 503
     ├── LocalModelError           the local model cannot be started or did not answer
     └── ProviderError             a provider call failed
         ├── MissingKeyError           the key's environment variable is empty; not sent
@@ -116,6 +117,13 @@ class TrackerError(MMRouterError):
 
     status = 503
     code = "tracker_unavailable"
+
+
+class StateError(MMRouterError):
+    """The counters that hold spending to its limits cannot be reached: nobody is called then."""
+
+    status = 503
+    code = "state_unavailable"
 
 
 class LocalModelError(MMRouterError):

@@ -135,9 +135,23 @@ def test_a_nearly_spent_budget_downgrades() -> None:
 
 
 def test_a_spent_budget_leaves_the_cheapest_first() -> None:
-    made = plan(Complexity.COMPLEX, spending=Spending.CHEAPEST)
+    made = plan(Complexity.COMPLEX, spending=Spending.CHEAPEST, room_nanos=0)
     assert made.budget_downgraded
     assert names(made) == ["small", "mid", "big"]
+
+
+def test_the_limit_is_reached_when_no_model_of_the_route_fits_into_what_is_left() -> None:
+    needs = replace(NEEDS, max_output=1000)
+    least = bound_nanos(TARGETS["mid"], needs)
+    assert least is not None
+    enough = plan(Complexity.COMPLEX, needs=needs, room_nanos=least)
+    assert names(enough) == ["big", "mid"], "the route's own fallback still fits"
+    short = plan(Complexity.COMPLEX, needs=needs, room_nanos=least - 1)
+    assert names(short) == ["small", "mid", "big"]
+    assert short.budget_downgraded
+    rejecting = config(budget={"hard_limit_action": "reject"})
+    kept = plan(Complexity.COMPLEX, needs=needs, room_nanos=least - 1, conf=rejecting)
+    assert names(kept) == ["big", "mid"]
 
 
 def test_cascade_goes_from_cheap_to_strong_and_gates_all_but_the_last() -> None:

@@ -14,6 +14,7 @@ from mmrouter.types import (
     Candidate,
     Classification,
     Complexity,
+    Nanos,
     Needs,
     Plan,
     Role,
@@ -41,12 +42,14 @@ class Snapshot:
         callable: the target's key is at hand.
         open: the target's breaker, or its provider's, lets no call through.
         spending: the tier of the tightest budget that the request falls under.
+        room_nanos: what its budgets leave to the request; None where it falls under none.
         local: answers where no candidate has its key; None forbids that.
     """
 
     callable: Callable[[Target], bool]
     open: Callable[[Target], bool]
     spending: Spending = Spending.NORMAL
+    room_nanos: Nanos | None = None
     local: Target | None = None
 
 
@@ -110,9 +113,10 @@ def plan_auto(
     level, escalated, downgraded = _level(model, classification, config, snapshot, reasons)
     route = config.route(level, classification.category)
     chosen = _chosen(route, config, resolve)
-    if snapshot.spending is Spending.CHEAPEST:
+    if _must_save(chosen, needs, config, snapshot):
         chosen = _cheapest_first(config, resolve, needs)
-        reasons.append("budget spent: cheapest model only")
+        downgraded = True
+        reasons.append("the budget leaves room for the cheapest model only")
     wanted = chosen[0][0]
     chosen = _fitting(chosen, needs, config, resolve, reasons)
     chosen = _with_key(chosen, snapshot, reasons)
@@ -159,7 +163,15 @@ def _level(
         level = lower
         if downgraded:
             reasons.append(f"budget nearly spent: {level}")
-    return level, escalated, downgraded or snapshot.spending is Spending.CHEAPEST
+    return level, escalated, downgraded
+
+
+def _must_save(chosen: Sequence[Choice], needs: Needs, config: Config, snapshot: Snapshot) -> bool:
+    """The limit is reached: what is left of it holds no call to any model of the route."""
+    if config.budget.hard_limit_action != "cheapest" or snapshot.room_nanos is None:
+        return False
+    bounds = [bound_nanos(target, needs) for target, _ in chosen]
+    return all(bound is None or bound > snapshot.room_nanos for bound in bounds)
 
 
 def _shift(level: Complexity, by: int) -> Complexity:

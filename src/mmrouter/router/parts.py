@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mmrouter.classifier.base import Classifier
 from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
+from mmrouter.router.budget import LimitBudget
 from mmrouter.router.pipeline import Calls, Pipeline
 from mmrouter.types import Surface
 
@@ -20,6 +21,7 @@ class Parts:
 
     Attributes:
         classifier: the local strategy in force.
+        budget: the spending limits, to look at.
         provider_for: who calls a target in a dialect.
         feedback: notes (request id or upstream id, score 0..1, comment, surface).
         ready: raises TrackerError while the books cannot be written or read.
@@ -30,6 +32,7 @@ class Parts:
     registry: Registry
     classifier: Classifier
     pipeline: Pipeline
+    budget: LimitBudget
     provider_for: Calls
     feedback: Feedback
     ready: Callable[[], Awaitable[None]]

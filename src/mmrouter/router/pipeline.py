@@ -25,6 +25,7 @@ from mmrouter.types import (
     AttemptStatus,
     Candidate,
     Dialect,
+    Nanos,
     Outcome,
     Plan,
     Request,
@@ -82,7 +83,17 @@ class _Run:
     calls: int = 0
     sent: bool = False
     closed: bool = False
-    errors: list[errors.ProviderError] = field(default_factory=list)
+    reserved: bool = False
+    failures: list[errors.ProviderError] = field(default_factory=list)
+    refusals: list[errors.MMRouterError] = field(default_factory=list)
+
+    @property
+    def spent_nanos(self) -> Nanos:
+        """What it has cost so far, as far as prices are known."""
+        classified = self.plan.classification if self.plan else None
+        return sum(a.cost_nanos or 0 for a in self.attempts) + (
+            classified.cost_nanos if classified else 0
+        )
 
 
 class Pipeline:
@@ -154,12 +165,14 @@ class Pipeline:
         except errors.MMRouterError as error:
             error.attempts = len(run.attempts)
             if not run.closed and not isinstance(error, errors.TrackerError):
-                await self._close(run, _status_of(error), error)
+                await self._close(run, _status_of(error, run), error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if run.calls and not run.closed:
                 await asyncio.shield(self._close(run, Status.CANCELLED, None))
             raise
+        finally:
+            await self._settle(run)
 
     async def _answer(self, run: _Run, plan: Plan) -> Events:
         """The events of the first candidate that answers well."""
@@ -175,8 +188,11 @@ class Pipeline:
                             if isinstance(event, Done):
                                 return
                     break  # the gate rejected it
+                except (errors.BudgetExceededError, errors.UnpricedModelError) as error:
+                    run.refusals.append(error)
+                    break  # the next model may be cheap enough
                 except errors.ProviderError as error:
-                    run.errors.append(error)
+                    run.failures.append(error)
                     if run.sent:
                         raise
                     pause = pause_before_retry(
@@ -192,7 +208,7 @@ class Pipeline:
                 if pause is None:
                     break
                 await asyncio.sleep(pause)
-        raise _most_telling(run.errors)
+        raise _most_telling(run)
 
     async def _attempt(self, run: _Run, plan: Plan, candidate: Candidate) -> Events:
         """One provider call: its events, or nothing if the gate rejects its answer."""
@@ -200,9 +216,12 @@ class Pipeline:
         remaining = self._remaining_s(run)
         if remaining <= 0:
             raise errors.ProviderTimeoutError("the request's total timeout is over")
-        reservation = (
-            await self._budget.reserve(request, candidate) if self._budget is not None else None
-        )
+        if self._budget is not None:
+            bound = candidate.bound_nanos
+            run.reserved = True
+            await self._budget.reserve(
+                request, run.started, None if bound is None else run.spent_nanos + bound
+            )
         log = AttemptLog(candidate, plan.needs, self._now(), self._monotonic)
         call = Call(
             target=target,
@@ -246,10 +265,7 @@ class Pipeline:
             raise
         finally:
             # also on cancellation, which leaves the status at CANCELLED
-            attempt = log.attempt()
-            run.attempts.append(attempt)
-            if reservation is not None and self._budget is not None:
-                await asyncio.shield(self._budget.settle(reservation, attempt.cost_nanos))
+            run.attempts.append(log.attempt())
         if not run.sent:
             yield self._accepted(run, plan, target)
         for chunk in held:
@@ -272,10 +288,7 @@ class Pipeline:
     async def _close(self, run: _Run, status: Status, error: Exception | None) -> Outcome:
         """Records how the request ended, then tells the observers."""
         run.closed = True
-        costs = [a.cost_nanos for a in run.attempts]
-        if run.plan is not None and run.plan.classification is not None:
-            costs.append(run.plan.classification.cost_nanos)
-        known = [c for c in costs if c is not None]
+        unknown = any(a.cost_nanos is None for a in run.attempts)
         ttft = next((a.ttft_ms for a in reversed(run.attempts) if a.ttft_ms is not None), None)
         outcome = Outcome(
             request=run.request,
@@ -285,17 +298,27 @@ class Pipeline:
             started=run.started,
             latency_ms=self._elapsed_ms(run),
             overhead_ms=run.overhead_ms,
-            cost_nanos=sum(known) if len(known) == len(costs) else None,
+            cost_nanos=None if unknown else run.spent_nanos,
             ttft_ms=ttft,
             error_class=type(error).__name__ if error else None,
             error=str(error) if error else None,
             prompt_hash=_hash(run.judged),
             prompt=run.judged if self._config.tracker.store_prompts else None,
         )
-        await self._books.record(outcome)
+        try:
+            await self._books.record(outcome)
+        finally:
+            await self._settle(run)
         for observe in self._observers:
             observe(outcome)
         return outcome
+
+    async def _settle(self, run: _Run) -> None:
+        """Ends the request's reservation; after the books know of it, so that they can answer for
+        a reservation that this process did not live to end."""
+        if run.reserved and self._budget is not None:
+            run.reserved = False
+            await asyncio.shield(self._budget.settle(run.request, run.started, run.spent_nanos))
 
     def _elapsed_ms(self, run: _Run) -> float:
         return (self._monotonic() - run.clock) * 1000
@@ -308,14 +331,17 @@ def _hash(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def _status_of(error: errors.MMRouterError) -> Status:
-    return Status.FAILED if isinstance(error, errors.ProviderError) else Status.REFUSED
+def _status_of(error: errors.MMRouterError, run: _Run) -> Status:
+    called = run.calls or isinstance(error, errors.ProviderError)
+    return Status.FAILED if called else Status.REFUSED
 
 
-def _most_telling(failures: Sequence[errors.ProviderError]) -> errors.ProviderError:
-    """The failure to show: one that speaks of the request itself, else the first."""
+def _most_telling(run: _Run) -> errors.MMRouterError:
+    """The failure to show: one that speaks of the request itself, else the first of a provider,
+    else the budget's refusal."""
     about_request = (errors.BadUpstreamRequestError, errors.ContextLengthError)
-    for failure in failures:
+    for failure in run.failures:
         if isinstance(failure, about_request):
             return failure
-    return failures[0]
+    refusals = sorted(run.refusals, key=lambda e: isinstance(e, errors.UnpricedModelError))
+    return [*run.failures, *refusals][0]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mmrouter.config.schema import Config
+from mmrouter.decide.budget import Standing
 from mmrouter.decide.plan import Snapshot, Spending, is_auto, plan_auto, plan_explicit
 from mmrouter.dialects import DIALECTS
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.registry import Registry
 from mmrouter.router.ports import Budget, Classify, Health
 from mmrouter.types import Dialect, Plan, Request, Target
+
+_FREE = Standing(Spending.NORMAL, None)
 
 
 class Planner:
@@ -40,11 +43,12 @@ class Planner:
     async def __call__(self, request: Request) -> tuple[Plan, str | None]:
         dialect = DIALECTS[request.dialect]
         needs = dialect.needs(request.body)
-        spending = Spending.NORMAL if self._budget is None else await self._budget.spending(request)
+        stands = _FREE if self._budget is None else await self._budget.standing(request)
         snapshot = Snapshot(
             callable=self._registry.has_key,
             open=self._health.open,
-            spending=spending,
+            spending=stands.tier,
+            room_nanos=stands.room_nanos,
             local=self._local(request),
         )
         if not is_auto(request.model):

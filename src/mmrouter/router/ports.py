@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mmrouter.decide.plan import Spending
+from mmrouter.decide.budget import Standing
 from mmrouter.dialects import Conversation
-from mmrouter.types import Attempt, Candidate, Classification, Nanos, Outcome, Plan, Request, Target
+from mmrouter.types import Attempt, Classification, Nanos, Outcome, Plan, Request, Target
 
 
 class Classify(Protocol):
@@ -31,20 +31,35 @@ class Books(Protocol):
 
 
 class Budget(Protocol):
-    """Spending limits: money is set aside before a call and settled after it."""
+    """Spending limits: money is set aside before a call, and settled when the request is over.
 
-    async def spending(self, request: Request) -> Spending:
-        """The tier of the tightest limit that the request falls under."""
+    `started` is when the request arrived (Unix seconds): it says which day it belongs to.
+    """
 
-    async def reserve(self, request: Request, candidate: Candidate) -> str:
-        """Sets the candidate's bound aside; the reservation's id.
+    async def standing(self, request: Request) -> Standing:
+        """How the request stands with the limits that it falls under.
 
         Raises:
-            BudgetExceededError: a limit would be overrun.
+            BudgetExceededError: a limit is reached, and config says to reject then.
+            StateError
         """
 
-    async def settle(self, reservation: str, cost_nanos: Nanos | None) -> None:
-        """Replaces the reservation by what the attempt really cost."""
+    async def reserve(self, request: Request, started: float, amount: Nanos | None) -> None:
+        """Sets aside the most that the request can come to, in the place of what it has set aside
+        before. Once begun it ends, whatever becomes of its caller: `settle` must follow.
+
+        Args:
+            amount: None where nothing bounds it.
+
+        Raises:
+            BudgetExceededError: a limit would be passed, the request's own among them.
+            UnpricedModelError: the request falls under a limit, and `amount` is None.
+            StateError
+        """
+
+    async def settle(self, request: Request, started: float, cost_nanos: Nanos) -> None:
+        """Replaces what was set aside by what the request cost. Never raises a StateError: a
+        reservation that cannot be ended lapses, and the books say then what it cost."""
 
 
 class Health(Protocol):
