@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.http.serving import serving
 from tests.support.configs import two_dialects
-from tests.support.server import serving
 from tests.support.tables import Page
 from tests.support.upstream import Upstream, running
 
@@ -77,10 +77,8 @@ def recorder(_module_recorder: Upstream) -> Upstream:
 
 
 @pytest.fixture(scope="module")
-def server(
-    _module_recorder: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def server(_module_recorder: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a server with the models `gpt` and `claude`; one for the tests of a module."""
     books = tmp_path_factory.mktemp("books") / "books.db"
-    with serving(two_dialects(_module_recorder.base_url), f"sqlite:///{books}") as url:
-        yield url
+    with serving(two_dialects(_module_recorder.base_url), f"sqlite:///{books}") as served:
+        yield served.url

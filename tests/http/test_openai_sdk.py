@@ -16,11 +16,11 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 from mmrouter.server.auth import hash_key
+from tests.http.serving import serving
 from tests.support import openai_answers as answers
 from tests.support.configs import two_dialects
 from tests.support.openai_answers import CHAT, RESPONSES, Case
 from tests.support.sdk import MODES, WHOLE, Mode, modes_of
-from tests.support.server import serving
 from tests.support.tables import Page
 from tests.support.upstream import DONE, Handler, Upstream, chat, send
 
@@ -385,10 +385,10 @@ async def test_an_error_inside_a_stream_is_raised_after_what_had_arrived(
 async def test_keys(mode: Mode, recorder: Upstream, tmp_path: Path, compatibility: Page) -> None:
     key = "mmr-" + "k" * 43
     config = two_dialects(recorder.base_url, server={"keys": {"ann": {"hash": hash_key(key)}}})
-    with serving(config, f"sqlite:///{tmp_path / 'books.db'}") as url:
-        async with mode.using(_client(url, mode, api_key=key)) as client:
+    with serving(config, f"sqlite:///{tmp_path / 'books.db'}") as served:
+        async with mode.using(_client(served.url, mode, api_key=key)) as client:
             await mode.run(client.chat.completions.create, model="gpt", messages=answers.QUESTION)
-        async with mode.using(_client(url, mode, api_key="mmr-wrong")) as client:
+        async with mode.using(_client(served.url, mode, api_key="mmr-wrong")) as client:
             with pytest.raises(openai.AuthenticationError) as caught:
                 await mode.run(
                     client.chat.completions.create, model="gpt", messages=answers.QUESTION
