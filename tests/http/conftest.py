@@ -14,29 +14,28 @@ from tests.support.upstream import Upstream, running
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
-_COMPATIBILITY = """
+_FILLED = """
+The tests in `tests/http` fill these tables: `pytest tests/http --write-pages` writes this page, and
+a test fails when it is stale.
+"""
+
+_COMPATIBILITY = f"""
 # Compatibility
 
 What the official `openai` and `anthropic` Python SDKs can do through mmrouter. The SDKs talk to the
-server over a real socket; behind it stands an upstream that records what arrives and replays answers
-of the real shape. ✓: the upstream got every parameter as the client gave it, and the client got
-every field of the answer as the upstream gave it, unknown ones included. –: does not apply.
+server over a real socket; behind it stands an upstream that records what arrives and replays
+answers of the real shape. ✓: the upstream got every parameter as the client gave it, and the client
+got every field of the answer as the upstream gave it, unknown ones included. –: does not apply.
+{_FILLED}"""
 
-The tests in `tests/http` fill these tables: `pytest tests/http --write-pages` writes this page, and a
-test fails when it is stale.
-"""
-
-_FAILURES = """
+_FAILURES = f"""
 # Failures
 
 What a client sees when an upstream misbehaves: the status and code of the error, or how the answer
-ends. *Alone*: the failing model is the only one. *Healthy behind*: the next model of the route works;
-as long as nothing has been sent to the client, it gets that one's answer and never learns of the
-failure but from `X-MMRouter-Fallback`.
-
-The tests in `tests/http` fill these tables: `pytest tests/http --write-pages` writes this page, and a
-test fails when it is stale.
-"""
+ends. *Alone*: the failing model is the only one. *Healthy behind*: the next model of the route
+works; as long as nothing has been sent to the client, it gets that one's answer and never learns of
+the failure but from `X-MMRouter-Fallback`.
+{_FILLED}"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

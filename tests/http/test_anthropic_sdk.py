@@ -79,10 +79,12 @@ async def test_stream_helper_gives_the_whole_at_the_end(
 ) -> None:
     case = next(c for c in MESSAGES if c.name.startswith("thinking with"))
     recorder.handler = _replay(case)
-    async with AsyncAnthropic(base_url=server, api_key="none") as client:
-        async with client.messages.stream(model="claude", **case.request) as stream:
-            kinds = [event.type async for event in stream]
-            final = await stream.get_final_message()
+    async with (
+        AsyncAnthropic(base_url=server, api_key="none") as client,
+        client.messages.stream(model="claude", **case.request) as stream,
+    ):
+        kinds = [event.type async for event in stream]
+        final = await stream.get_final_message()
     assert kinds[0] == "message_start"
     assert kinds[-1] == "message_stop"
     got = final.to_dict()
@@ -153,15 +155,10 @@ def _refuse(status: int, kind: str, **headers: str) -> Handler:
     return handler
 
 
-_BAD, _LIMITED = "invalid_request_error", "rate_limit_error"
+_BAD, _KEY, _LIMITED = "invalid_request_error", "authentication_error", "rate_limit_error"
 ERRORS: list[tuple[type[anthropic.APIStatusError], int, str, Handler]] = [
     (anthropic.BadRequestError, 400, _BAD, _refuse(400, _BAD)),
-    (
-        anthropic.AuthenticationError,
-        401,
-        "authentication_error",
-        _refuse(401, "authentication_error"),
-    ),
+    (anthropic.AuthenticationError, 401, _KEY, _refuse(401, _KEY)),
     (anthropic.RateLimitError, 429, _LIMITED, _refuse(429, _LIMITED, **{"retry-after": "7"})),
     (anthropic.InternalServerError, 502, "api_error", _refuse(500, "api_error")),
     (anthropic.InternalServerError, 502, "not_found_error", _refuse(404, "not_found_error")),

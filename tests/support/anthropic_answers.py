@@ -281,7 +281,7 @@ MESSAGES = [
                         "type": "web_search_result",
                         "url": "https://example.org/",
                         "title": "Météo",
-                        "encrypted_content": "EqgfCioIARgBIiQ3YTAwMjY1Mi1mZjM5LTQ1NGUtODgxNC1kNjNjNTk",
+                        "encrypted_content": "EqgfCioIARgBIiQ3YTAwMjY1Mi1mZjM5LTQ1NGUt",
                         "page_age": None,
                     }
                 ],

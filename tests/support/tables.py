@@ -42,8 +42,10 @@ class Page:
             inside = [(row, column) for s, row, column in self.cells if s == section]
             columns = list(dict.fromkeys(column for _, column in inside))
             lines = [[self.first, *columns], ["---"] * (len(columns) + 1)]
-            for row in dict.fromkeys(row for row, _ in inside):
-                lines.append([row, *(self.cells.get((section, row, c), NOTHING) for c in columns)])
+            lines += [
+                [row, *(self.cells.get((section, row, c), NOTHING) for c in columns)]
+                for row in dict.fromkeys(row for row, _ in inside)
+            ]
             table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
             parts.append(f"## {section}\n\n{table}")
         return "\n\n".join(parts) + "\n"
