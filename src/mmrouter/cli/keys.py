@@ -37,7 +37,7 @@ def create(
     Example:
       mmrouter -c mmrouter.yaml keys create ci --tag ci --daily-limit 5
     """
-    from mmrouter.server.keyfile import new_key, rewrite, with_key
+    from mmrouter.server.keyfile import new_key, read, rewrite, with_key
 
     if not re.fullmatch(r"[\w.@-]{1,64}", name):
         raise click.UsageError("A NAME has up to 64 letters, digits, dots, dashes and underscores.")
@@ -50,7 +50,7 @@ def create(
     }
     key = new_key()
     given = {field: value for field, value in limits.items() if value is not None}
-    rewrite(path, with_key(path.read_text("utf-8"), name, key, given))
+    rewrite(path, with_key(read(path), name, key, given))
     click.secho(f"Key '{name}' is in {path}. It is shown this once:", fg="green", err=True)
     click.echo(key)
 
@@ -89,10 +89,10 @@ def revoke(obj: dict[str, str], name: str) -> None:
 
     A running server refuses it after its next start.
     """
-    from mmrouter.server.keyfile import rewrite, without_key
+    from mmrouter.server.keyfile import read, rewrite, without_key
 
     path = _file(obj)
-    rewrite(path, without_key(path.read_text("utf-8"), name))
+    rewrite(path, without_key(read(path), name))
     click.secho(f"Key '{name}' is revoked.", fg="green")
 
 

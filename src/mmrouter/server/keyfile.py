@@ -70,6 +70,20 @@ def without_key(text: str, name: str) -> str:
     raise ConfigError(f"There is no key '{name}' in this config")
 
 
+def read(path: Path) -> str:
+    """The text of a config file.
+
+    Raises:
+        ConfigError: it is no valid config, so that no place in it can be told.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from None
+    parse_config(text, str(path))
+    return text
+
+
 def rewrite(path: Path, text: str) -> None:
     """Checks the text, and puts it in the file's place at once.
 
