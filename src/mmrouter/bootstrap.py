@@ -37,7 +37,11 @@ _OPENAI_DIALECTS = frozenset({Dialect.CHAT, Dialect.RESPONSES, Dialect.EMBEDDING
 
 
 def build(
-    config: Config | str | Path, *, db: str | None = None, local_fallback: bool = False
+    config: Config | str | Path,
+    *,
+    db: str | None = None,
+    local_fallback: bool = False,
+    spends: bool = True,
 ) -> Parts:
     """Builds a router.
 
@@ -46,6 +50,8 @@ def build(
         db: URL or path of the tracker's database, over config's.
         local_fallback: requests of the CLI and the library that no configured model has a key for
             are answered by a small local model.
+        spends: False for a router that is only looked at: it may stand beside one that counts the
+            same limits in its memory.
 
     Raises:
         ConfigError, UnpricedModelError, MissingDependencyError, TrackerError
@@ -65,7 +71,7 @@ def build(
     spilling = config.tracker.on_failure == "spill"
     store = open_store(database_url(config, db), require=not spilling)
     try:
-        release = claim_counters(config, store, db)
+        release = claim_counters(config, store, db) if spends else _nothing
         budget = open_budget(config, store)
     except MMRouterError:
         store.close()
@@ -103,6 +109,7 @@ def build(
     return Parts(
         config=config,
         registry=registry,
+        store=store,
         classifier=selected.classifier,
         pipeline=Pipeline(
             config=config,
@@ -147,8 +154,12 @@ def claim_counters(config: Config, store: Store, db: str | None) -> Callable[[],
         ConfigError: another process does.
     """
     if config.state.url != MEMORY or not limited(config):
-        return lambda: None
+        return _nothing
     return claim(store, database_url(config, db))
+
+
+def _nothing() -> None:
+    """Releases what was not claimed."""
 
 
 def database_url(config: Config, db: str | None) -> str:

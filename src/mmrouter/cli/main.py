@@ -16,6 +16,7 @@ _COMMANDS = {
     "feedback": "mmrouter.cli.feedback:feedback",
     "db": "mmrouter.cli.db:db",
     "serve": "mmrouter.cli.serve:serve",
+    "dashboard": "mmrouter.cli.dashboard:dashboard",
     "keys": "mmrouter.cli.keys:keys",
 }
 """Command -> where it lives. Listed in the order in which `--help` shows them."""
@@ -29,6 +30,7 @@ _HELP = {
     "feedback": "Say whether an answer was good.",
     "db": "Look after the tracker's database: migrate, verify, prune, export.",
     "serve": "Serve the OpenAI and Anthropic APIs over HTTP.",
+    "dashboard": "Show where every dollar went, and why, in the browser.",
     "keys": "Make, list and revoke API keys of the server.",
 }
 

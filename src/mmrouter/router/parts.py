@@ -10,6 +10,7 @@ from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
 from mmrouter.router.budget import LimitBudget
 from mmrouter.router.pipeline import Calls, Pipeline
+from mmrouter.tracker.store import Store
 from mmrouter.types import Surface
 
 Feedback = Callable[[str, float, str | None, Surface], Awaitable[None]]
@@ -20,6 +21,7 @@ class Parts:
     """A built router.
 
     Attributes:
+        store: the books, to look at.
         classifier: the local strategy in force.
         budget: the spending limits, to look at.
         provider_for: who calls a target in a dialect.
@@ -30,6 +32,7 @@ class Parts:
 
     config: Config
     registry: Registry
+    store: Store
     classifier: Classifier
     pipeline: Pipeline
     budget: LimitBudget

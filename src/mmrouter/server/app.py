@@ -8,11 +8,13 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from mmrouter.dashboard.static import is_page
 from mmrouter.errors import MMRouterError
 from mmrouter.router.ids import new_request_id
 from mmrouter.router.parts import Parts
 from mmrouter.server.auth import KEY_ENV, Keys
 from mmrouter.server.chat import chat
+from mmrouter.server.dashboard import Dashboard, owns
 from mmrouter.server.embeddings import embeddings
 from mmrouter.server.failures import InternalError, fail
 from mmrouter.server.feedback import feedback
@@ -59,10 +61,13 @@ class App:
 
     Args:
         build: makes the router's parts when the server starts.
+        serving: False serves the dashboard alone, and no request that costs money.
     """
 
-    def __init__(self, build: Callable[[], Parts]) -> None:
+    def __init__(self, build: Callable[[], Parts], *, serving: bool = True) -> None:
         self._build = build
+        self._serving = serving
+        self._dashboard: Dashboard | None = None
         self._parts: Parts | None = None
         self._keys = Keys({}, "")
         self._origins = Origins(())
@@ -80,13 +85,18 @@ class App:
     async def _serve(self, exchange: Exchange) -> None:
         """Every request, from its head to its last byte."""
         if self._keys.required:
-            if exchange.path not in _OPEN:
+            if exchange.path not in _OPEN and not is_page(exchange.path):
                 exchange.client = self._keys.client(exchange.headers)
-                self._limits.admit(exchange.client)
+                if not owns(exchange.path):
+                    self._limits.admit(exchange.client)
         else:
             self._origins.check(exchange.headers)
-        assert self._parts is not None  # noqa: S101 - an ASGI host starts the lifespan first
-        await _handler(exchange)(exchange, self._parts)
+        # an ASGI host starts the lifespan first
+        assert self._parts is not None and self._dashboard is not None  # noqa: S101, PT018
+        if owns(exchange.path) or not (self._serving or exchange.path in _OPEN):
+            await self._dashboard(exchange)
+        else:
+            await _handler(exchange)(exchange, self._parts)
 
     async def _http(self, exchange: Exchange) -> None:
         """Serves, turns what is raised into an answer, and logs one line."""
@@ -113,6 +123,7 @@ class App:
         except MMRouterError as error:
             await send({"type": "lifespan.startup.failed", "message": f"Error: {error}"})
             return
+        self._dashboard = Dashboard(parts, serving=self._serving)
         self._keys = Keys(parts.config.server.keys, os.environ.get(KEY_ENV, ""))
         self._origins = Origins(parts.config.server.allowed_hosts)
         await send({"type": "lifespan.startup.complete"})

@@ -40,6 +40,6 @@ async def root(exchange: Exchange, parts: Parts) -> None:
             "version": version("mmrouter"),
             "openapi": "/openapi.json",
             "models": "/v1/models",
-            "dashboard": "run: mmrouter dashboard",
+            "dashboard": "/dashboard",
         }
     )

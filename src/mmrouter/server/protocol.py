@@ -8,6 +8,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together."""
 
+ENDLESS = frozenset({"/dashboard/api/live"})
+"""Paths whose answers go on until the client leaves."""
+
 
 class _HeadTooLongError(ValueError):
     """Ends the parsing."""
@@ -27,6 +30,12 @@ class Protocol(HttpToolsProtocol):
         if self._in_head and self._arrived > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._too_long = True
             self.send_400_response("")
+
+    def shutdown(self) -> None:
+        """Ends streams that have no end of their own, so that nothing waits for them."""
+        super().shutdown()
+        if self.cycle is not None and self.scope["path"] in ENDLESS:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         self._in_head = True

@@ -23,7 +23,14 @@ _KEEP_ALIVE_S = 75
 
 
 def serve(
-    source: str, *, host: str, port: int, db: str | None, workers: int, log_level: str
+    source: str,
+    *,
+    host: str,
+    port: int,
+    db: str | None,
+    workers: int,
+    log_level: str,
+    factory: str = "app",
 ) -> None:
     """Serves until SIGTERM or SIGINT; then lets what runs finish for `server.drain_seconds`.
 
@@ -32,6 +39,7 @@ def serve(
         port: 0 takes a free one.
         db: URL or path of the tracker's database, over config's.
         workers: processes that share the port.
+        factory: "app", or "dashboard" to serve that alone.
 
     Raises:
         ConfigError: the config is wrong, or the server would be open to everybody.
@@ -49,7 +57,7 @@ def serve(
     if db is not None:
         os.environ[_DB_ENV] = db
     uvicorn.run(
-        "mmrouter.server.run:app",
+        f"mmrouter.server.run:{factory}",
         factory=True,
         host=host,
         port=port,
@@ -72,6 +80,12 @@ def serve(
 def app() -> App:
     """The application of one worker, from the environment that `serve` set."""
     return App(partial(build, os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV)))
+
+
+def dashboard() -> App:
+    """The dashboard beside a server that runs in another process, or in none."""
+    looking = partial(build, os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV), spends=False)
+    return App(looking, serving=False)
 
 
 def refuse_open_door(config: Config, host: str) -> None:

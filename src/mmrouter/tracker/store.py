@@ -53,6 +53,8 @@ class Filter:
         model: name of the model that answered.
         tag: one of the request's tags.
         status: a `types.Status` value.
+        min_cost_nanos: least cost, inclusive; leaves out requests of unknown cost.
+        max_cost_nanos: most, inclusive; leaves them out too.
     """
 
     since: float | None = None
@@ -64,6 +66,8 @@ class Filter:
     category: str | None = None
     complexity: str | None = None
     status: str | None = None
+    min_cost_nanos: Nanos | None = None
+    max_cost_nanos: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,10 @@ def conditions(filter: Filter, tags: TableValuedAlias) -> list[ColumnElement[boo
         found.append(table.started >= filter.since)
     if filter.until is not None:
         found.append(table.started < filter.until)
+    if filter.min_cost_nanos is not None:
+        found.append(table.cost_nanos >= filter.min_cost_nanos)
+    if filter.max_cost_nanos is not None:
+        found.append(table.cost_nanos <= filter.max_cost_nanos)
     if filter.tag is not None:
         found.append(exists(select(1).select_from(tags).where(tags.c.value == filter.tag)))
     for column, value in (

@@ -1,0 +1,157 @@
+"""The pages' data by path: every answer of the dashboard's API starts here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from mmrouter.dashboard import budgets, grid, live, models, names, overview, requests, trial
+from mmrouter.dashboard.memo import Memo
+from mmrouter.dashboard.question import Question
+from mmrouter.errors import InvalidRequestError
+from mmrouter.router.parts import Parts
+from mmrouter.types import Surface
+
+Json = dict[str, Any]
+Handler = Callable[[Question], Awaitable[Any]]
+
+_COUNT_KEPT_S = 2.0
+_PULSE_KEPT_S = 0.9
+_NAMES_KEPT_S = 30.0
+
+
+class Api:
+    """Answers the page.
+
+    Args:
+        serving: requests run through these parts; else another process serves, and what it keeps
+            in memory (breakers, money set aside) is not known here.
+    """
+
+    def __init__(
+        self, parts: Parts, *, serving: bool = True, now: Callable[[], float] = time.time
+    ) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._serving = serving
+        self._now = now
+        self._memo = Memo()
+        self.routes: Mapping[tuple[str, str], Handler] = {
+            ("GET", "meta"): self._meta,
+            ("GET", "names"): self._names,
+            ("GET", "traffic"): self._traffic,
+            ("GET", "times"): self._times,
+            ("GET", "savings"): self._savings,
+            ("GET", "budgets"): self._budgets,
+            ("GET", "requests"): self._requests,
+            ("GET", "count"): self._count,
+            ("GET", "request"): self._request,
+            ("POST", "feedback"): self._feedback,
+            ("GET", "models"): self._models,
+            ("GET", "grid"): self._grid,
+            ("POST", "trial"): self._trial,
+        }
+        """(method, first part of the path) -> who answers."""
+
+    async def pulse(self) -> Json:
+        """Changes whenever a request has ended."""
+        found: Json = await self._memo.get(
+            "pulse", lambda: live.pulse(self._store, self._now()), least_s=_PULSE_KEPT_S
+        )
+        return found
+
+    async def _meta(self, question: Question) -> Json:
+        config = self._parts.config
+        return {
+            "version": version("mmrouter"),
+            "serving": self._serving,
+            "baseline": config.baseline_model,
+            "stores_prompts": config.tracker.store_prompts,
+            "adaptive": config.adaptive.enabled,
+            "timezone": config.budget.timezone,
+        }
+
+    async def _names(self, question: Question) -> Any:
+        return await self._memo.get(
+            "names",
+            lambda: names.names(self._store, self._parts.config),
+            least_s=_NAMES_KEPT_S,
+        )
+
+    async def _traffic(self, question: Question) -> Any:
+        filter, zone = question.filter, question.zone
+        return await self._memo.get(
+            ("traffic", filter, zone),
+            lambda: overview.traffic(self._store, filter, zone, self._now()),
+        )
+
+    async def _times(self, question: Question) -> Any:
+        filter = question.filter
+        return await self._memo.get(("times", filter), lambda: overview.times(self._store, filter))
+
+    async def _savings(self, question: Question) -> Any:
+        filter, parts = question.filter, self._parts
+        return await self._memo.get(
+            ("savings", filter),
+            lambda: overview.saved(self._store, filter, parts.config, parts.registry),
+        )
+
+    async def _budgets(self, question: Question) -> Any:
+        found = await self._memo.get(
+            "budgets", lambda: budgets.budgets(self._store, self._parts.config, self._now())
+        )
+        reserved = await self._reserved()
+        limits = [row | {"reserved_nanos": reserved.get(row["counter"])} for row in found["limits"]]
+        return found | {"limits": limits}
+
+    async def _reserved(self) -> dict[str, int]:
+        if not self._serving:
+            return {}
+        budget = self._parts.budget
+        rows = await budget.balances(budget.limits())
+        return {limit.counter: balance.reserved for limit, balance in rows}
+
+    async def _requests(self, question: Question) -> Any:
+        return await self._memo.get(
+            ("requests", tuple(sorted(question.query.items()))),
+            lambda: requests.page(self._store, question),
+        )
+
+    async def _count(self, question: Question) -> Any:
+        filter = question.filter
+        return await self._memo.get(
+            ("count", filter), lambda: requests.count(self._store, filter), least_s=_COUNT_KEPT_S
+        )
+
+    async def _request(self, question: Question) -> Any:
+        id = question.name
+        found = await self._memo.get(("request", id), lambda: requests.story(self._store, id))
+        if found is None:
+            raise InvalidRequestError("No such request is in the books", param="id")
+        return found
+
+    async def _feedback(self, question: Question) -> Json:
+        score = question.body.get("score")
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise InvalidRequestError("'score' must be a number from 0 to 1", param="score")
+        await self._parts.feedback(question.name, float(score), None, Surface.CHAT)
+        self._memo.forget()
+        return {"request_id": question.name, "score": score}
+
+    async def _models(self, question: Question) -> Any:
+        filter, parts = question.filter, self._parts
+        return await self._memo.get(
+            ("models", filter),
+            lambda: models.models(self._store, filter, parts.config, parts.registry),
+        )
+
+    async def _grid(self, question: Question) -> Any:
+        filter = question.filter
+        return await self._memo.get(
+            ("grid", filter), lambda: grid.grid(self._store, filter, self._parts.config)
+        )
+
+    async def _trial(self, question: Question) -> Json:
+        return await trial.trial(self._parts, question)
