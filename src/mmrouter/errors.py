@@ -15,6 +15,7 @@
         ├── MissingKeyError           the key's environment variable is empty; not sent
         ├── ProviderConnectionError   refused, reset, DNS; retryable
         ├── ProviderTimeoutError      no answer, or no byte for too long; retryable
+        │   └── TotalTimeoutError         the request's own time is over; says nothing of the provider
         ├── ProviderProtocolError     the answer is not what its content type says; retryable
         ├── RateLimitedError          429; retryable
         ├── ProviderServerError       5xx; retryable
@@ -192,6 +193,16 @@ class ProviderTimeoutError(ProviderError):
     status = 504
     code = "provider_timeout"
     retryable = True
+
+
+class TotalTimeoutError(ProviderTimeoutError):
+    """The request has taken `provider.total_timeout_ms`, whoever was slow: it may be the client."""
+
+    retryable = False
+    health = False
+
+    def __init__(self) -> None:
+        super().__init__("the request's total timeout is over")
 
 
 class ProviderProtocolError(ProviderError):

@@ -215,7 +215,7 @@ class Pipeline:
         request, target = run.request, candidate.target
         remaining = self._remaining_s(run)
         if remaining <= 0:
-            raise errors.ProviderTimeoutError("the request's total timeout is over")
+            raise errors.TotalTimeoutError
         if self._budget is not None:
             bound = candidate.bound_nanos
             run.reserved = True
@@ -243,6 +243,8 @@ class Pipeline:
                     if isinstance(piece, Finish):
                         finish = piece
                         break
+                    if self._remaining_s(run) <= 0:
+                        raise errors.TotalTimeoutError
                     if gated:
                         held.append(piece)
                         continue
