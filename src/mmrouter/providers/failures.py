@@ -44,18 +44,28 @@ def from_status(
         message,
         upstream_status=status,
         retry_after_s=retry_after(headers),
-        body=orjson.loads(redact(orjson.dumps(body).decode(), secret)) if body else None,
+        body=_redacted(body, secret) if body else None,
     )
 
 
 def from_event(error: Mapping[str, Any], *, who: str, secret: str | None) -> ProviderError:
-    """The error for a failure that the provider reports inside a stream."""
+    """The error for a failure that the provider reports inside a stream.
+
+    Args:
+        error: `{"error": {...}}`, or flat as in OpenAI's Responses.
+    """
+    if "error" not in error:
+        error = {"error": {k: v for k, v in error.items() if k != "type"}}
     words = redact(_words(error, b""), secret)
     code = str(_code(error))
     kind = _kind(503, words + " " + code)
     if "rate_limit" in code:
         kind = errors.RateLimitedError
-    return kind(f"{who} reported an error in its stream: {words}", body=dict(error))
+    return kind(f"{who} reported an error in its stream: {words}", body=_redacted(error, secret))
+
+
+def _redacted(body: Mapping[str, Any], secret: str | None) -> object:
+    return orjson.loads(redact(orjson.dumps(body).decode(), secret))
 
 
 def _kind(status: int, words: str) -> type[ProviderError]:

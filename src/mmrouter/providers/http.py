@@ -258,6 +258,8 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    if (response.content_length or 0) > most:
+        raise _too_long(most)
     first = await response.content.readany()
     if response.content.at_eof():
         return first
@@ -265,9 +267,13 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     while part := await response.content.readany():
         size += len(part)
         if size > most:
-            raise errors.ProviderProtocolError(f"the answer is longer than {most} bytes")
+            raise _too_long(most)
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_long(most: int) -> errors.ProviderProtocolError:
+    return errors.ProviderProtocolError(f"the answer is longer than {most} bytes")
 
 
 def _rate_limits(response: aiohttp.ClientResponse) -> dict[str, str]:
