@@ -11,6 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
+
+from tests.support.redis_server import redis_server
 
 _numbers = count()
 
@@ -39,6 +42,21 @@ def postgres_url(postgres_server: Any) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}")
         yield postgres_server.get_uri(name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def redis_session() -> Iterator[str]:
+    """A real Redis; its URL."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_session: str) -> str:
+    """An empty Redis."""
+    with redis.Redis.from_url(redis_session) as client:
+        client.flushall()
+    return redis_session
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

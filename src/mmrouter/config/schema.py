@@ -6,8 +6,16 @@ Unknown keys are errors (`extra=forbid`). Numbers may be quoted, as in the publi
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from mmrouter.types import Category, Complexity
 
@@ -141,6 +149,15 @@ class BudgetConfig(Section):
         if self.warn_threshold > self.downgrade_threshold:
             raise ValueError("warn_threshold must not be above downgrade_threshold")
         return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # "Europe" is a folder
+            raise ValueError(f"'{name}' is no IANA time zone, such as Europe/Berlin") from None
+        return name
 
 
 class AdaptiveConfig(Section):

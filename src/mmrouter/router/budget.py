@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from mmrouter.config.schema import Config
@@ -31,6 +32,7 @@ from mmrouter.decide.plan import Spending
 from mmrouter.errors import BudgetExceededError, StateError, UnpricedModelError
 from mmrouter.money import format_usd
 from mmrouter.state.base import Counters, Full, Unknown
+from mmrouter.tracker.audit import recomputed
 from mmrouter.tracker.store import Settled, Store
 from mmrouter.types import Nanos, Request
 
@@ -41,6 +43,20 @@ GRACE_S = 86_400.0
 
 BUSY_RETRY_S = 1.0
 """When to come again where only calls in flight stand in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A limit's counter, and what the books say when every attempt is added up anew."""
+
+    limit: Limit
+    balance: Balance
+    books_nanos: Nanos
+
+    @property
+    def drift_nanos(self) -> Nanos:
+        """How much more the counter says than the books; zero when all is well."""
+        return self.balance.settled - self.books_nanos
 
 
 class LimitBudget:
@@ -129,6 +145,17 @@ class LimitBudget:
             await self._start([x for x, balance in zip(limits, found, strict=True) if not balance])
             found = await self._counters.read([limit.counter for limit in limits])
         return [(limit, b) for limit, b in zip(limits, found, strict=True) if b is not None]
+
+    async def audit(self) -> list[Audited]:
+        """Every limit's counter against the books' own sum. Requests that end meanwhile show as
+        drift: audit when it is quiet."""
+        await self._sweep()
+        found = await self.balances(self.limits())
+        books = {
+            start: await asyncio.to_thread(recomputed, self._store, since=start)
+            for start in {limit.period.start for limit, _ in found}
+        }
+        return [Audited(x, b, spent(books[x.period.start], x)) for x, b in found]
 
     async def aclose(self) -> None:
         """Closes the counters."""

@@ -24,7 +24,7 @@ from mmrouter.state.base import Full, Lapsed, Unknown
 from mmrouter.types import Nanos
 
 try:
-    from redis.asyncio import Redis
+    from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
@@ -39,6 +39,9 @@ LEASE_S = 30.0
 TIMEOUT_S = 2.0
 """How long Redis may take to connect or to answer before it counts as lost."""
 
+CONNECTIONS = 16
+"""Of one process; a burst waits its turn."""
+
 _PREFIX = "mmrouter:{budget}:"
 _RESERVATIONS, _DEADLINES = _PREFIX + "reservations", _PREFIX + "deadlines"
 
@@ -48,7 +51,14 @@ redis.call('HSETNX', KEYS[1], 'reserved', '0')
 redis.call('EXPIREAT', KEYS[1], ARGV[2])
 """
 
-_RESERVE = """
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+"""
+
+_RESERVE = (
+    _NOW
+    + """
 local id, amount, lease, names = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local unknown = {'unknown'}
 for i = 3, #KEYS do
@@ -67,9 +77,10 @@ for i = 3, #KEYS do
     redis.call('HINCRBY', KEYS[i], 'reserved', string.format('%.0f', amount - held))
 end
 redis.call('HSET', KEYS[1], id, ARGV[2] .. '\\n' .. names)
-redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + lease, id)
+redis.call('ZADD', KEYS[2], now + lease, id)
 return {'ok'}
 """
+)
 
 _SETTLE = """
 local id, cost, only_held = ARGV[1], ARGV[2], ARGV[3] == '1'
@@ -87,13 +98,17 @@ redis.call('ZREM', KEYS[2], id)
 return held
 """
 
-_RENEW = """
-local deadline = redis.call('TIME')[1] + tonumber(ARGV[1])
-for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', deadline, ARGV[i]) end
+_RENEW = (
+    _NOW
+    + """
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[1]), ARGV[i]) end
 """
+)
 
-_LAPSED = """
-local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', redis.call('TIME')[1])
+_LAPSED = (
+    _NOW
+    + """
+local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)
 local found = {}
 for _, id in ipairs(ids) do
     table.insert(found, id)
@@ -101,6 +116,7 @@ for _, id in ipairs(ids) do
 end
 return found
 """
+)
 
 
 class RedisCounters:
@@ -108,25 +124,26 @@ class RedisCounters:
 
     Args:
         url: `redis://host:port/db`, `rediss://…` or `unix://…`.
-        lease_s: see `LEASE_S`.
 
     Raises:
         MissingDependencyError: the extra `redis` is not installed.
     """
 
-    def __init__(self, url: str, *, lease_s: float = LEASE_S) -> None:
-        # no retries: a settlement whose answer was lost must not be counted twice
-        self._redis: Redis = Redis.from_url(
+    def __init__(self, url: str) -> None:
+        pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS,
+            timeout=5 * TIMEOUT_S,
             decode_responses=True,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
+            # none: a settlement whose answer was lost must not be counted twice
             retry=Retry(NoBackoff(), 0),
         )
+        self._redis: Redis = Redis.from_pool(pool)
         script = self._redis.register_script
         self._start, self._reserve, self._settle = script(_START), script(_RESERVE), script(_SETTLE)
         self._renew, self._lapsed = script(_RENEW), script(_LAPSED)
-        self._lease_s = lease_s
         self._held: set[str] = set()
         self._renewing: asyncio.Task[None] | None = None
 
@@ -148,7 +165,7 @@ class RedisCounters:
         reply = await _answered(
             self._reserve(
                 keys=[_RESERVATIONS, _DEADLINES, *map(_key, names)],
-                args=[id, amount, self._lease_s, "\n".join(names), *limits.values()],
+                args=[id, amount, LEASE_S, "\n".join(names), *limits.values()],
             )
         )
         if reply[0] != "ok" and not held:
@@ -170,6 +187,7 @@ class RedisCounters:
         return [
             Lapsed(id, tuple(value.split("\n")[1:]))
             for id, value in zip(found[::2], found[1::2], strict=True)
+            if id not in self._held  # ours: we are late to renew it, and alive
         ]
 
     async def resolve(self, lapsed: Lapsed, cost: Nanos) -> None:
@@ -200,9 +218,9 @@ class RedisCounters:
 
     async def _renew_held(self) -> None:
         while self._held:
-            await asyncio.sleep(self._lease_s / 3)
+            await asyncio.sleep(LEASE_S / 3)
             try:
-                await _answered(self._renew(keys=[_DEADLINES], args=[self._lease_s, *self._held]))
+                await _answered(self._renew(keys=[_DEADLINES], args=[LEASE_S, *self._held]))
             except StateError as error:
                 logger.warning("reservations are not renewed: %s", error)
 
