@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 
 
 def new_request_id() -> str:
     """A fresh id: "req_" and 32 hex digits."""
-    return f"req_{uuid.uuid4().hex}"
+    return "req_" + os.urandom(16).hex()
