@@ -15,7 +15,7 @@
         ├── MissingKeyError           the key's environment variable is empty; not sent
         ├── ProviderConnectionError   refused, reset, DNS; retryable
         ├── ProviderTimeoutError      no answer, or no byte for too long; retryable
-        │   └── TotalTimeoutError         the request's own time is over; says nothing of the provider
+        │   └── TotalTimeoutError         the request took too long; tells nothing of the provider
         ├── ProviderProtocolError     the answer is not what its content type says; retryable
         ├── RateLimitedError          429; retryable
         ├── ProviderServerError       5xx; retryable

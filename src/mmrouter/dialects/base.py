@@ -153,7 +153,8 @@ def strings(value: Any) -> Iterator[str]:
 _OBJECT = (dict, Mapping)
 """A JSON object. Plain ones are known at once; to ask an abstract class takes ten times as long."""
 
-_BINARY_PARTS = frozenset({"image", "image_url", "input_image", "input_audio", "base64"})
+_BINARY_PARTS = ("image", "image_url", "input_image", "input_audio", "base64")
+"""A tuple: what clients send as `type` need not be hashable."""
 
 
 PLAIN_TIERS = (None, "auto", "default", "standard", "standard_only", "flex")
@@ -184,6 +185,11 @@ def kind(part: Json) -> str:
     """The `type` of a message, part or tool; empty where it has none."""
     value = part.get("type")
     return value if isinstance(value, str) else ""
+
+
+def word(value: Any) -> str | None:
+    """The value if it is a string with something in it."""
+    return value if isinstance(value, str) and value else None
 
 
 def mapping(value: Any) -> Json:

@@ -20,6 +20,7 @@ from mmrouter.dialects.base import (
     kind,
     mapping,
     strings,
+    word,
 )
 from mmrouter.types import Needs, Usage
 
@@ -113,7 +114,7 @@ class ChatReader:
         choices = items(chunk.get("choices"))
         for choice in choices:
             text += _text(mapping(choice.get("delta")))
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            self.finish_reason = word(choice.get("finish_reason")) or self.finish_reason
         hidden = self._hide_usage and not choices and bool(chunk.get("usage"))
         return Fragment(text=text, hidden=hidden)
 
@@ -122,14 +123,12 @@ class ChatReader:
         text = ""
         for choice in items(answer.get("choices")):
             text += _text(mapping(choice.get("message")))
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            self.finish_reason = word(choice.get("finish_reason")) or self.finish_reason
         self._ended = True
         return Fragment(text=text)
 
     def _note(self, answer: Json) -> None:
-        identity = answer.get("id")
-        if isinstance(identity, str) and identity:
-            self.upstream_id = identity
+        self.upstream_id = word(answer.get("id")) or self.upstream_id
         usage = answer.get("usage")
         if isinstance(usage, dict):
             self.usage = read_usage(usage)

@@ -19,6 +19,7 @@ from mmrouter.dialects.base import (
     kind,
     mapping,
     strings,
+    word,
 )
 from mmrouter.types import Needs, Usage
 
@@ -132,10 +133,8 @@ class MessagesReader:
         return Fragment(text="".join(_block_text(b) for b in items(answer.get("content"))))
 
     def _note(self, message: Json) -> None:
-        identity = message.get("id")
-        if isinstance(identity, str) and identity:
-            self.upstream_id = identity
-        self.finish_reason = message.get("stop_reason") or self.finish_reason
+        self.upstream_id = word(message.get("id")) or self.upstream_id
+        self.finish_reason = word(message.get("stop_reason")) or self.finish_reason
         usage = message.get("usage")
         if isinstance(usage, Mapping):
             # message_delta repeats only some counts, each cumulative: the newest of each holds.

@@ -20,6 +20,7 @@ from mmrouter.dialects.base import (
     kind,
     mapping,
     strings,
+    word,
 )
 from mmrouter.types import Needs, Usage
 
@@ -156,9 +157,7 @@ class ResponsesReader:
         return Fragment(text="".join(texts))
 
     def _note(self, response: Json) -> None:
-        identity = response.get("id")
-        if isinstance(identity, str) and identity:
-            self.upstream_id = identity
+        self.upstream_id = word(response.get("id")) or self.upstream_id
         status = response.get("status")
         if isinstance(status, str) and status != "in_progress":
             reason = mapping(response.get("incomplete_details")).get("reason")
