@@ -1,0 +1,23 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// The built page is committed, so that an installation needs no Node.
+export default defineConfig({
+  base: "/dashboard/",
+  plugins: [react()],
+  build: {
+    outDir: "../src/mmrouter/dashboard/static",
+    emptyOutDir: true,
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URL
+    rollupOptions: {
+      output: {
+        manualChunks: (id) =>
+          /node_modules\/(recharts|d3-|victory|@reduxjs|react-redux|immer|es-toolkit|decimal)/.test(id)
+            ? "charts"
+            : undefined,
+      },
+    },
+  },
+  server: { proxy: { "/dashboard/api": "http://127.0.0.1:8000" } },
+});
