@@ -1,9 +1,9 @@
 """The cost table of the 0.1.0 description, from its own assumptions and our arithmetic.
 
-"1,000 requests/day, 500 input + 1,000 output tokens each": a month of 30 days. Haiku costs 0.80 and
-4.00 dollars per million tokens in and out, Sonnet 3 and 15, Opus 15 and 75; "60/30/10" are the shares
-of simple (Haiku), medium (Sonnet) and complex (Opus) requests. All four figures and
-all percentages follow; the routed ones are 475.20 and 339.90 before rounding.
+"1,000 requests/day, 500 input + 1,000 output tokens each": a month of 30 days. Haiku costs 0.80
+and 4.00 dollars per million tokens in and out, Sonnet 3 and 15, Opus 15 and 75; "60/30/10" are the
+shares of simple (Haiku), medium (Sonnet) and complex (Opus) requests. All four figures and all
+percentages follow; the routed ones are 475.20 and 339.90 before rounding.
 """
 
 from __future__ import annotations
