@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import time
@@ -127,8 +126,6 @@ class App:
         self._dashboard = Dashboard(parts, serving=self._serving)
         self._keys = Keys(parts.config.server.keys, os.environ.get(KEY_ENV, ""))
         self._origins = Origins(parts.config.server.allowed_hosts)
-        gc.collect()
-        gc.freeze()  # what lives as long as the process need not be looked at again and again
         await send({"type": "lifespan.startup.complete"})
         await receive()
         while self._running:  # noqa: ASYNC110 - what was cancelled is still writing its rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 from mmrouter.bootstrap import build
 from mmrouter.config import Config, load_config
 from mmrouter.errors import ConfigError, MissingDependencyError
+from mmrouter.router.parts import Parts
 from mmrouter.server.app import App
 from mmrouter.server.auth import KEY_ENV
 from mmrouter.server.origin import is_loopback
@@ -79,7 +81,14 @@ def serve(
 
 def app() -> App:
     """The application of one worker, from the environment that `serve` set."""
-    return App(partial(build, os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV)))
+    return App(_built)
+
+
+def _built() -> Parts:
+    parts = build(os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV))
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again and again
+    return parts
 
 
 def dashboard() -> App:
