@@ -42,6 +42,7 @@ def build(
     db: str | None = None,
     local_fallback: bool = False,
     spends: bool = True,
+    now: Callable[[], float] = time.time,
 ) -> Parts:
     """Builds a router.
 
@@ -52,6 +53,7 @@ def build(
             are answered by a small local model.
         spends: False for a router that is only looked at: it may stand beside one that counts the
             same limits in its memory.
+        now: Unix seconds.
 
     Raises:
         ConfigError, UnpricedModelError, MissingDependencyError, TrackerError
@@ -67,12 +69,12 @@ def build(
         return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
 
     selected = select(config.classifier.strategy, config.classifier.trained_model)
-    health = Breakers(config.provider, time.time)
+    health = Breakers(config.provider, now)
     spilling = config.tracker.on_failure == "spill"
     store = open_store(database_url(config, db), require=not spilling)
     try:
         release = claim_counters(config, store, db) if spends else _nothing
-        budget = open_budget(config, store)
+        budget = open_budget(config, store, now)
     except MMRouterError:
         store.close()
         raise
@@ -118,6 +120,7 @@ def build(
             books=tracker,
             health=health,
             budget=budget,
+            now=now,
         ),
         budget=budget,
         provider_for=providers.get,
@@ -127,7 +130,9 @@ def build(
     )
 
 
-def open_budget(config: Config, store: Store) -> LimitBudget:
+def open_budget(
+    config: Config, store: Store, now: Callable[[], float] = time.time
+) -> LimitBudget:
     """The spending limits of a config, over the counters that it names.
 
     Raises:
@@ -144,7 +149,7 @@ def open_budget(config: Config, store: Store) -> LimitBudget:
         counters = RedisCounters(url)
     else:
         raise ConfigError("state.url: expected memory:// or redis://host:port/db")
-    return LimitBudget(config, counters, store, time.time)
+    return LimitBudget(config, counters, store, now)
 
 
 def claim_counters(config: Config, store: Store, db: str | None) -> Callable[[], None]:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "db": "mmrouter.cli.db:db",
     "serve": "mmrouter.cli.serve:serve",
     "dashboard": "mmrouter.cli.dashboard:dashboard",
+    "demo": "mmrouter.cli.demo:demo",
     "keys": "mmrouter.cli.keys:keys",
 }
 """Command -> where it lives. Listed in the order in which `--help` shows them."""
@@ -33,6 +34,7 @@ _HELP = {
     "db": "Look after the tracker's database: migrate, verify, prune, export.",
     "serve": "Serve the OpenAI and Anthropic APIs over HTTP.",
     "dashboard": "Show where every dollar went, and why, in the browser.",
+    "demo": "Show the dashboard with a day of made-up traffic; no key is needed.",
     "keys": "Make, list and revoke API keys of the server.",
 }
 

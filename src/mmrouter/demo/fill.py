@@ -1,0 +1,98 @@
+"""Sends the made-up day through the real pipeline, at the times when it is said to have been."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from contextvars import ContextVar
+
+from mmrouter.demo.cloud import Cloud
+from mmrouter.demo.prompts import Asked
+from mmrouter.errors import MMRouterError
+from mmrouter.providers.base import Chunk
+from mmrouter.router.ids import new_request_id
+from mmrouter.router.parts import Parts
+from mmrouter.router.pipeline import Done
+from mmrouter.types import Dialect, Request, Surface
+
+_AT_ONCE = 16
+_OUTAGE = ("medium", 5 * 3600.0, 4.6 * 3600.0)
+"""Which upstream model was down, and from and until how many seconds ago."""
+
+_GOODNESS = {"sim-small": 0.72, "sim-medium": 0.86, "sim-large": 0.93, "sim-rival": 0.6}
+"""How often people like a model's answers."""
+
+_shift: ContextVar[float] = ContextVar("shift", default=0.0)
+
+
+def demo_now() -> float:
+    """Unix seconds by the clock of the made-up request that asks, which stands in the past."""
+    return time.time() - _shift.get()
+
+
+async def fill(
+    parts: Parts, cloud: Cloud, asked: Sequence[Asked], seed: int, step: Callable[[], None]
+) -> None:
+    """Sends them in order, some at once, and notes what their users thought of the answers.
+
+    Args:
+        parts: of a router whose clock is `demo_now`.
+        step: called after each.
+    """
+    chance = random.Random(seed)  # noqa: S311 - nothing secret hangs on it
+    down, begin, end = _OUTAGE
+    for start in range(0, len(asked), _AT_ONCE):
+        batch = asked[start : start + _AT_ONCE]
+        cloud.down = {down} if begin >= batch[0].ago_s > end else set()
+
+        async def one(asking: Asked) -> None:
+            await _send(parts, asking, chance)
+            step()
+
+        await asyncio.gather(*(one(asking) for asking in batch))
+    cloud.down = set()
+
+
+async def _send(parts: Parts, asking: Asked, chance: random.Random) -> None:
+    _shift.set(asking.ago_s)
+    request = _request(asking)
+    model: str | None = None
+    with contextlib.suppress(MMRouterError):  # the books have it: failures are part of the day
+        async with aclosing(parts.pipeline.run(request)) as events:
+            async for event in events:
+                if isinstance(event, Chunk) and asking.leaves:
+                    return
+                if isinstance(event, Done) and event.outcome.answered is not None:
+                    model = event.outcome.answered.target.name
+    if asking.likes is not None and model in _GOODNESS:
+        score = float(asking.likes < _GOODNESS[model])
+        await parts.feedback(request.id, score, None, Surface.CHAT)
+
+
+def _request(asking: Asked) -> Request:
+    messages = [{"role": "system", "content": "You are the assistant of a small company."}]
+    for text in asking.earlier:
+        messages.append({"role": "user", "content": text})
+        messages.append({"role": "assistant", "content": "Simulated earlier answer. " * 40})
+    messages.append({"role": "user", "content": asking.text})
+    body = {"model": asking.model, "messages": messages, "max_tokens": 1024}
+    if asking.stream:
+        body["stream"] = True
+    if asking.fault is not None:
+        body["user"] = f"fault:{asking.fault}"
+    return Request(
+        id=new_request_id(),
+        surface=Surface.CHAT,
+        dialect=Dialect.CHAT,
+        model=asking.model,
+        body=body,
+        stream=asking.stream,
+        session=asking.session,
+        key_name=asking.key,
+        tags=asking.tags,
+        max_cost_nanos=asking.max_cost_nanos,
+    )
