@@ -165,12 +165,15 @@ class ResponsesReader:
         usage = response.get("usage")
         if isinstance(usage, dict):
             prompt = count(usage.get("input_tokens"))
-            read = count(mapping(usage.get("input_tokens_details")).get("cached_tokens"))
+            prefix = mapping(usage.get("input_tokens_details"))
+            read = min(count(prefix.get("cached_tokens")), prompt)
+            written = min(count(prefix.get("cache_write_tokens")), prompt - read)
             output = count(usage.get("output_tokens"))
             details = mapping(usage.get("output_tokens_details"))
             self.usage = Usage(
-                input_tokens=prompt - min(read, prompt),
-                cache_read_tokens=min(read, prompt),
+                input_tokens=prompt - read - written,
+                cache_read_tokens=read,
+                cache_write_tokens=written,
                 output_tokens=output,
                 reasoning_tokens=min(count(details.get("reasoning_tokens")), output),
             )

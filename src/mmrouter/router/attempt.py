@@ -39,7 +39,7 @@ class AttemptLog:
         self._texts: list[str] = []
         self._usage: Usage | None = None
         self._finish: Finish | None = None
-        self._error: errors.ProviderError | None = None
+        self._error: errors.MMRouterError | None = None
 
     @property
     def text(self) -> str:
@@ -57,7 +57,7 @@ class AttemptLog:
         if isinstance(piece, Finish):
             self._finish = piece
 
-    def fail(self, error: errors.ProviderError) -> None:
+    def fail(self, error: errors.MMRouterError) -> None:
         """The call failed."""
         self.status = AttemptStatus.FAILED
         self._error = error
@@ -67,6 +67,7 @@ class AttemptLog:
         target = self._candidate.target
         usage = self._billed()
         finish, error = self._finish, self._error
+        refused = error.upstream_status if isinstance(error, errors.ProviderError) else None
         return Attempt(
             target=target,
             role=self._candidate.role,
@@ -77,7 +78,7 @@ class AttemptLog:
             latency_ms=(self._monotonic() - self._clock) * 1000,
             ttft_ms=None if self._first is None else (self._first - self._clock) * 1000,
             finish_reason=finish.finish_reason if finish else None,
-            http_status=200 if finish else error.upstream_status if error else None,
+            http_status=200 if finish else refused,
             error_class=type(error).__name__ if error else None,
             error=str(error) if error else None,
             upstream_id=finish.upstream_id if finish else None,

@@ -188,9 +188,9 @@ class Pipeline:
                             if isinstance(event, Done):
                                 return
                     break  # the gate rejected it
-                except (errors.BudgetExceededError, errors.UnpricedModelError) as error:
+                except _NEXT_MAY_DO as error:
                     run.refusals.append(error)
-                    break  # the next model may be cheap enough
+                    break
                 except errors.ProviderError as error:
                     run.failures.append(error)
                     if run.sent:
@@ -260,6 +260,9 @@ class Pipeline:
                 if rejected is not None:
                     log.status, log.detail = AttemptStatus.REJECTED, rejected
                     return
+        except errors.InvalidRequestError as error:
+            log.fail(error)
+            raise
         except errors.ProviderError as error:
             log.fail(error)
             if error.health:
@@ -338,6 +341,19 @@ def _status_of(error: errors.MMRouterError, run: _Run) -> Status:
     return Status.FAILED if called else Status.REFUSED
 
 
+_NEXT_MAY_DO = (
+    errors.BudgetExceededError,
+    errors.InvalidRequestError,
+    errors.UnpricedModelError,
+)
+"""This model is too dear, cannot carry the request, or has no price: another may do. The first of
+these is shown where none does."""
+
+
+def _rank(refusal: errors.MMRouterError) -> int:
+    return [isinstance(refusal, kind) for kind in _NEXT_MAY_DO].index(True)
+
+
 def _most_telling(run: _Run) -> errors.MMRouterError:
     """The failure to show: one that speaks of the request itself, else the first of a provider,
     else the budget's refusal."""
@@ -345,5 +361,5 @@ def _most_telling(run: _Run) -> errors.MMRouterError:
     for failure in run.failures:
         if isinstance(failure, about_request):
             return failure
-    refusals = sorted(run.refusals, key=lambda e: isinstance(e, errors.UnpricedModelError))
+    refusals = sorted(run.refusals, key=_rank)
     return [*run.failures, *refusals][0]
