@@ -1,5 +1,5 @@
-"""Nothing is lost on the way: every documented parameter and some invented ones go up unchanged, and
-every byte comes down unchanged, but for what is documented here:
+"""Nothing is lost on the way: every documented parameter and some invented ones go up unchanged,
+and every byte comes down unchanged, but for what is documented here:
 
 - the model's name, which becomes the upstream's;
 - `stream_options.include_usage` on chat streams, and the event that it makes the upstream send,

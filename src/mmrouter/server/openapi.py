@@ -101,7 +101,7 @@ def _generation(id: str, summary: str, schema: str) -> Json:
         "headers": {name: _ref("headers", name) for name in _headers()},
         "content": {
             "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {},  # a schema would be read as that of each event
         },
     }
     operation = _post(id, summary, schema, answers, *_UPSTREAM_FAILURES)
