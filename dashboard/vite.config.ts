@@ -1,10 +1,18 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
+import { sourcesHash } from "./sources";
+
+const stamp: Plugin = {
+  name: "stamp",
+  generateBundle() {
+    this.emitFile({ type: "asset", fileName: "sources.sha256", source: `${sourcesHash(__dirname)}\n` });
+  },
+};
 
 // The built page is committed, so that an installation needs no Node.
 export default defineConfig({
   base: "/dashboard/",
-  plugins: [react()],
+  plugins: [react(), stamp],
   build: {
     outDir: "../src/mmrouter/dashboard/static",
     emptyOutDir: true,

@@ -35,7 +35,9 @@ export function duration(ms: number | null | undefined): string {
   if (ms < 1) return "<1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 172_800_000) return `${(ms / 3_600_000).toFixed(1)} h`;
+  return `${(ms / 86_400_000).toFixed(1)} days`;
 }
 
 export function time(seconds: number): string {
@@ -45,6 +47,7 @@ export function time(seconds: number): string {
     hour: "2-digit",
     minute: "2-digit",
     second: "2-digit",
+    hourCycle: "h23",
   });
 }
 
@@ -60,7 +63,7 @@ export function tick(seconds: number, step: number): string {
   if (step >= 86_400) return at.toLocaleDateString(undefined, { month: "short", day: "numeric" });
   if (step >= 10_800)
     return at.toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit" });
-  return at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 export function plural(value: number, one: string, many = `${one}s`): string {

@@ -280,3 +280,21 @@ export interface Trial {
     bound_nanos: number | null;
   }[];
 }
+
+export interface Breakers {
+  known: boolean;
+  threshold: number;
+  reset_ms: number;
+  open: string[];
+}
+
+export interface Variants {
+  variants: { name: string; requests: number; cost_nanos: number; failed: number; latency_ms: number }[];
+}
+
+export interface AlertSettings {
+  enabled: boolean;
+  rules: string[];
+  cooldown_s: number;
+  webhook: boolean;
+}

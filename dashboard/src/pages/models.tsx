@@ -1,4 +1,275 @@
+// Which model is worth its price, and is it well?
+
+import { Link, useSearch } from "wouter";
+import { colour } from "../parts/colour";
+import { Data, useData } from "../parts/data";
+import { FilterBar } from "../parts/filterbar";
 import { Empty } from "../parts/states";
-export default function Page() {
-  return <Empty title="Not yet">…</Empty>;
+import { belief } from "../belief";
+import { useFilters } from "../filters";
+import { count, duration, money, percent, plural, short } from "../format";
+import type { Breakers, Model, Models, PriceTier } from "../types";
+
+export default function ModelsPage() {
+  const { query } = useFilters();
+  const models = useData<Models>(`models?${query}`);
+  const breakers = useData<Breakers>("breakers");
+  return (
+    <>
+      <FilterBar title="Models and providers" />
+      <Data query={models}>
+        {(data) => (
+          <div className="stack">
+            <Calls data={data} />
+            <section className="two even">
+              <div className="card">
+                <h2>What people say of the answers</h2>
+                <Beliefs models={data.models} />
+              </div>
+              <div className="card">
+                <h2>Circuit breakers</h2>
+                <Data query={breakers}>{(found) => <BreakerList breakers={found} />}</Data>
+              </div>
+            </section>
+            <div className="card">
+              <h2>Prices in force</h2>
+              <Prices models={data.models} />
+            </div>
+          </div>
+        )}
+      </Data>
+    </>
+  );
+}
+
+function Calls({ data }: { data: Models }) {
+  const total = data.models.reduce((sum, model) => sum + model.cost_nanos, 0);
+  const search = new URLSearchParams(useSearch());
+  const to = (name: string) => {
+    const next = new URLSearchParams(search);
+    next.set("model", name);
+    return `/requests?${next}`;
+  };
+  return (
+    <div className="card">
+      <h2>Calls</h2>
+      <div className="wide" tabIndex={0} role="region" aria-label="Calls by model">
+        <table className="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">Model</th>
+              <th scope="col" className="left">
+                Provider
+              </th>
+              <th scope="col">Cost</th>
+              <th scope="col">Share</th>
+              <th scope="col">Calls</th>
+              <th scope="col">Failed</th>
+              <th scope="col">Tokens in → out</th>
+              <th scope="col">First token p50 / p95</th>
+              <th scope="col">Answer p50 / p95</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.models.map((model) => (
+              <tr key={model.name}>
+                <th scope="row">
+                  {model.calls > 0 ? <Link href={to(model.name)}>{model.name}</Link> : model.name}
+                  {model.name === data.baseline && <span className="note">baseline</span>}
+                </th>
+                <td className="left">
+                  {model.provider ?? <span className="muted">not in config</span>}
+                  {model.has_key === false && (
+                    <span className="note" title={`Set ${model.key_env ?? "its key"}`}>
+                      no key
+                    </span>
+                  )}
+                </td>
+                <td>
+                  {money(model.cost_nanos)}
+                  {model.unpriced > 0 && (
+                    <span className="note">{plural(model.unpriced, "call")} unpriced</span>
+                  )}
+                </td>
+                <td>{total > 0 ? percent(model.cost_nanos / total, 0) : "–"}</td>
+                <td>{count(model.calls)}</td>
+                <td className={model.failed > 0 ? "bad" : ""}>
+                  {model.calls > 0 ? percent(model.failed / model.calls) : "–"}
+                </td>
+                <td>
+                  {short(model.input_tokens + model.cache_read_tokens)} →{" "}
+                  {short(model.output_tokens)}
+                </td>
+                <td>{pair(model.times?.ttft)}</td>
+                <td>{pair(model.times?.latency)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {data.sampled && (
+        <p className="small muted">Times are measured on a sixteenth of the requests.</p>
+      )}
+    </div>
+  );
+}
+
+function pair(times: { p50: number | null; p95: number | null } | undefined): string {
+  return times ? `${duration(times.p50)} / ${duration(times.p95)}` : "–";
+}
+
+function Beliefs({ models }: { models: Model[] }) {
+  const rated = models
+    .map((model) => ({
+      model,
+      count: model.feedback.reduce((sum, row) => sum + row.count, 0),
+      score: model.feedback.reduce((sum, row) => sum + row.sum, 0),
+    }))
+    .filter((row) => row.count > 0);
+  if (rated.length === 0)
+    return (
+      <Empty title="No feedback in this view">
+        <p>
+          Rate answers with the thumbs in a request&apos;s story, with{" "}
+          <code>POST /v1/feedback</code>, or with <code>mmrouter feedback</code>.
+        </p>
+      </Empty>
+    );
+  return (
+    <table className="plain-table">
+      <thead>
+        <tr>
+          <th scope="col">Model</th>
+          <th scope="col">Good</th>
+          <th scope="col" className="belief-column">
+            Share of good answers: 90% sure
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {rated.map(({ model, count: ratings, score }, index) => {
+          const { mean, low, high } = belief(score, ratings);
+          return (
+            <tr key={model.name}>
+              <th scope="row">{model.name}</th>
+              <td>
+                {score.toLocaleString("en-US", { maximumFractionDigits: 1 })} of {ratings}
+              </td>
+              <td>
+                <svg
+                  className="belief"
+                  viewBox="0 0 100 10"
+                  preserveAspectRatio="none"
+                  role="img"
+                  aria-label={`${percent(mean, 0)}, between ${percent(low, 0)} and ${percent(high, 0)}`}
+                >
+                  <rect className="track" y="4" width="100" height="2" />
+                  <rect
+                    x={low * 100}
+                    y="2"
+                    width={(high - low) * 100}
+                    height="6"
+                    opacity="0.45"
+                    fill={colour(index)}
+                  />
+                  <rect x={mean * 100 - 0.7} width="1.4" height="10" fill={colour(index)} />
+                </svg>
+                <span className="small">
+                  {percent(low, 0)} – {percent(high, 0)}
+                </span>
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function BreakerList({ breakers }: { breakers: Breakers }) {
+  if (!breakers.known)
+    return (
+      <Empty title="Known to the serving process">
+        <p>
+          Breakers live where requests are served: open <code>/dashboard</code> of{" "}
+          <code>mmrouter serve</code>.
+        </p>
+      </Empty>
+    );
+  const rule = `One opens after ${plural(breakers.threshold, "failure")} in a row, for ${duration(breakers.reset_ms)}.`;
+  if (breakers.open.length === 0)
+    return (
+      <>
+        <p className="good">All closed: no model is being passed over.</p>
+        <p className="small muted">{rule}</p>
+      </>
+    );
+  return (
+    <>
+      <ul className="bad">
+        {breakers.open.map((name) => (
+          <li key={name}>{name} is failing: passed over while another model can answer</li>
+        ))}
+      </ul>
+      <p className="small muted">{rule}</p>
+    </>
+  );
+}
+
+function Prices({ models }: { models: Model[] }) {
+  const usd = (value: number | null) =>
+    value === null ? "–" : `$${value.toLocaleString("en-US", { maximumFractionDigits: 4 })}`;
+  const rows = models
+    .filter((model) => model.known)
+    .flatMap((model) =>
+      (model.price?.tiers ?? [null]).map((tier: PriceTier | null) => ({ model, tier })),
+    );
+  return (
+    <>
+      <div className="wide" tabIndex={0} role="region" aria-label="Prices">
+        <table className="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">Model</th>
+              <th scope="col">Input</th>
+              <th scope="col">Output</th>
+              <th scope="col">From cache</th>
+              <th scope="col">Into cache</th>
+              <th scope="col">Context</th>
+              <th scope="col" className="left">
+                Price from
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(({ model, tier }) => (
+              <tr key={`${model.name} ${tier?.from_tokens ?? 0}`}>
+                <th scope="row">
+                  {model.name}
+                  {tier !== null && tier.from_tokens > 0 && (
+                    <span className="note">from {short(tier.from_tokens)} tokens</span>
+                  )}
+                </th>
+                {tier === null ? (
+                  <td colSpan={4} className="warn">
+                    unknown: its requests count as &quot;price unknown&quot;
+                  </td>
+                ) : (
+                  <>
+                    <td>{usd(tier.input)}</td>
+                    <td>{usd(tier.output)}</td>
+                    <td>{usd(tier.cache_read)}</td>
+                    <td>{usd(tier.cache_write)}</td>
+                  </>
+                )}
+                <td>{model.context_window ? short(model.context_window) : "–"}</td>
+                <td className="left muted">{model.price?.source ?? "–"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="small muted">US dollars per million tokens.</p>
+    </>
+  );
 }

@@ -142,9 +142,9 @@ function Waiting({ times }: { times: Times }) {
         <thead>
           <tr>
             <td />
-            <th scope="col">half</th>
-            <th scope="col">95%</th>
-            <th scope="col">99%</th>
+            <th scope="col">p50</th>
+            <th scope="col">p95</th>
+            <th scope="col">p99</th>
           </tr>
         </thead>
         <tbody>
@@ -153,7 +153,7 @@ function Waiting({ times }: { times: Times }) {
         </tbody>
       </table>
       <p className="muted">
-        So many of the requests were faster than this.
+        50, 95 and 99 of 100 requests were faster than this.
         {times.sampled && " Measured on a sixteenth of them."}
       </p>
     </>

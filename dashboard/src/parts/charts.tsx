@@ -12,6 +12,7 @@ import {
   YAxis,
 } from "recharts";
 import { tick, time } from "../format";
+import { colour } from "./colour";
 
 export type Slot = { start: number } & Record<string, number>;
 
@@ -31,9 +32,6 @@ const TOOLTIP = {
   color: "var(--text)",
 };
 
-export function colour(index: number): string {
-  return `var(--s${(index % 8) + 1})`;
-}
 
 export function Stacked({ title, slots, step, names, show }: Props) {
   return (
@@ -128,7 +126,8 @@ function Legend({ names }: { names: string[] }) {
 
 function AsTable({ title, slots, names, show }: Omit<Props, "step">) {
   return (
-    <table className="hidden">
+    <div className="hidden">
+    <table>
       <caption>{title}</caption>
       <thead>
         <tr>
@@ -151,5 +150,6 @@ function AsTable({ title, slots, names, show }: Omit<Props, "step">) {
         ))}
       </tbody>
     </table>
+    </div>
   );
 }

@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from mmrouter.dashboard import budgets, grid, live, models, names, overview, requests, trial
+from mmrouter.dashboard import (
+    budgets,
+    experiments,
+    grid,
+    live,
+    models,
+    names,
+    overview,
+    requests,
+    trial,
+)
 from mmrouter.dashboard.memo import Memo
 from mmrouter.dashboard.question import Question
 from mmrouter.errors import InvalidRequestError
@@ -50,7 +60,10 @@ class Api:
             ("GET", "request"): self._request,
             ("POST", "feedback"): self._feedback,
             ("GET", "models"): self._models,
+            ("GET", "breakers"): self._breakers,
             ("GET", "grid"): self._grid,
+            ("GET", "variants"): self._variants,
+            ("GET", "alerts"): self._alerts,
             ("POST", "trial"): self._trial,
         }
         """(method, first part of the path) -> who answers."""
@@ -147,11 +160,37 @@ class Api:
             lambda: models.models(self._store, filter, parts.config, parts.registry),
         )
 
+    async def _breakers(self, question: Question) -> Json:
+        config, registry = self._parts.config, self._parts.registry
+        names = dict.fromkeys((*config.model_names(), *config.models))
+        health = self._parts.health
+        return {
+            "known": self._serving,
+            "threshold": config.provider.circuit_breaker_threshold,
+            "reset_ms": config.provider.circuit_breaker_reset_ms,
+            "open": [name for name in names if health.open(registry.resolve(name))],
+        }
+
     async def _grid(self, question: Question) -> Any:
         filter = question.filter
         return await self._memo.get(
             ("grid", filter), lambda: grid.grid(self._store, filter, self._parts.config)
         )
+
+    async def _variants(self, question: Question) -> Any:
+        filter = question.filter
+        return await self._memo.get(
+            ("variants", filter), lambda: experiments.variants(self._store, filter)
+        )
+
+    async def _alerts(self, question: Question) -> Json:
+        alerts = self._parts.config.alerts
+        return {
+            "enabled": alerts.enabled,
+            "rules": list(alerts.rules),
+            "cooldown_s": alerts.cooldown_seconds,
+            "webhook": alerts.webhook_url is not None,
+        }
 
     async def _trial(self, question: Question) -> Json:
         return await trial.trial(self._parts, question)

@@ -9,7 +9,9 @@ from mmrouter.classifier.base import Classifier
 from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
 from mmrouter.router.budget import LimitBudget
-from mmrouter.router.pipeline import Calls, Pipeline
+from mmrouter.router.call import Calls
+from mmrouter.router.pipeline import Pipeline
+from mmrouter.router.ports import Health
 from mmrouter.tracker.store import Store
 from mmrouter.types import Surface
 
@@ -24,6 +26,7 @@ class Parts:
         store: the books, to look at.
         classifier: the local strategy in force.
         budget: the spending limits, to look at.
+        health: which models are failing, to look at.
         provider_for: who calls a target in a dialect.
         feedback: notes (request id or upstream id, score 0..1, comment, surface).
         ready: raises TrackerError while the books cannot be written or read.
@@ -36,6 +39,7 @@ class Parts:
     classifier: Classifier
     pipeline: Pipeline
     budget: LimitBudget
+    health: Health
     provider_for: Calls
     feedback: Feedback
     ready: Callable[[], Awaitable[None]]
