@@ -23,6 +23,7 @@ from mmrouter.decide.budget import (
     Span,
     Standing,
     all_limits,
+    limited,
     limits_of,
     period,
     standing,
@@ -74,6 +75,7 @@ class LimitBudget:
         self._counters = counters
         self._store = store
         self._now = now
+        self._limited = limited(config)
         self._zone = ZoneInfo(config.budget.timezone)
         self._current: tuple[Period, ...] = ()
         self._warned: set[str] = set()
@@ -203,6 +205,8 @@ class LimitBudget:
         return bool(lapsed)
 
     def _limits(self, request: Request, at: float) -> tuple[Limit, ...]:
+        if not self._limited:
+            return ()
         return limits_of(self._config, request.key_name, request.tags, self._periods(at))
 
     def _periods(self, at: float) -> tuple[Period, ...]:

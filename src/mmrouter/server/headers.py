@@ -34,12 +34,20 @@ class Controls:
     dry_run: bool = False
 
 
+_NO_CONTROLS = Controls()
+_CONTROLS = frozenset(
+    (b"x-mmrouter-session", b"x-mmrouter-max-cost", b"x-mmrouter-tags", b"x-mmrouter-dry-run")
+)
+
+
 def controls(headers: Mapping[bytes, bytes]) -> Controls:
     """Reads `X-MMRouter-Session`, `-Max-Cost` (USD), `-Tags` (comma separated), `-Dry-Run`.
 
     Raises:
         InvalidRequestError: a value that means nothing.
     """
+    if _CONTROLS.isdisjoint(headers):
+        return _NO_CONTROLS  # as nearly every request
     return Controls(
         session=_session(_text(headers, b"x-mmrouter-session")),
         max_cost_nanos=_max_cost(_text(headers, b"x-mmrouter-max-cost")),

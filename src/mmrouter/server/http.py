@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from types import TracebackType
 from typing import Any
 
 import orjson
@@ -96,38 +96,46 @@ class Exchange:
         request_id = (b"x-mmrouter-request-id", self.id.encode())
         await self.answer(status, orjson.dumps(value), [JSON, request_id, *headers])
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Cancels what runs inside when the client goes away, within 0.1 s.
+    def watched(self) -> Watch:
+        """While inside of it, the client's going away cancels the current task within 0.1 s, and
+        shows as ClientGoneError."""
+        return Watch(self)
 
-        Raises:
-            ClientGoneError: in place of the cancellation.
-        """
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
-        gone = False
-        watcher: asyncio.Task[None] | None = None
 
-        async def watch() -> None:
-            nonlocal gone
-            while (await self.receive())["type"] != "http.disconnect":
-                pass
-            if task is not None and not self.complete:
-                gone = True
-                task.cancel()
+class Watch:
+    """See `Exchange.watched`."""
 
-        def begin() -> None:
-            nonlocal watcher
-            watcher = loop.create_task(watch())
+    __slots__ = ("_exchange", "_gone", "_loop", "_task", "_timer", "_watcher")
 
-        timer = loop.call_later(_WATCH_AFTER_S, begin)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if gone and task is not None and task.uncancel() == 0:
-                raise ClientGoneError from None
-            raise
-        finally:
-            timer.cancel()
-            if watcher is not None:
-                watcher.cancel()
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._gone = False
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
+        self._timer = self._loop.call_later(_WATCH_AFTER_S, self._begin)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        ours = self._gone and kind is asyncio.CancelledError
+        if ours and self._task is not None and self._task.uncancel() == 0:
+            raise ClientGoneError from None  # else somebody beside us wants an end too
+
+    def _begin(self) -> None:
+        self._watcher = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._exchange.receive())["type"] != "http.disconnect":
+            pass
+        if self._task is not None and not self._exchange.complete:
+            self._gone = True
+            self._task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import os
 from functools import partial
@@ -85,6 +86,8 @@ def app() -> App:
 
 
 def _built() -> Parts:
+    # our lines show neither, and each request writes one
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     parts = build(os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV))
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again and again
