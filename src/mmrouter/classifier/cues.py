@@ -1,13 +1,17 @@
 """What the rules look at: the words of a request, the concepts they stand for, and its form.
 
 A request becomes a set of cue names; `rules` adds up their weights. Nothing here knows the length
-of a text, only of what it consists.
+of a text, only of what it consists. The names begin with a letter for their kind:
+
+    w word, s a word's first letters, b two words in a row, g characters of a script without spaces,
+    n a number's magnitude, c a concept of lexicon.txt, f and l a concept among the first and the
+    last words, p two concepts together, k form, v a subword piece
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from importlib.resources import files
 
@@ -26,6 +30,7 @@ _IDENTIFIER = re.compile(
 _SUMS = re.compile(r"\d\s*[-+*/x×÷^%=]\s*\d|\d\s*%")
 _LATIN_C = re.compile(r"\bc(?:\+\+|#)", re.IGNORECASE)
 _LONGEST = 24
+_LONGEST_PIECE = 16
 _PREFIX = 5
 
 Concepts = dict[str, tuple[str, ...]]
@@ -90,6 +95,18 @@ def _magnitude(number: str) -> str:
     if len(digits) == 1:
         return digits if digits in "0123" else "few"
     return f"{len(digits)}{'lo' if digits[0] < '4' else 'hi'}"
+
+
+def pieces(word: str, known: Container[str]) -> Iterator[str]:
+    """The `v:` cues of a word: the longest known pieces, from its start on ("▁" marks a start)."""
+    rest = f"▁{word}"
+    while rest:
+        for length in range(min(_LONGEST_PIECE, len(rest)), 0, -1):
+            name = f"v:{rest[:length]}"
+            if name in known:
+                yield name
+                break
+        rest = rest[length:]
 
 
 @lru_cache(maxsize=1024)
