@@ -131,7 +131,7 @@ def _answer_before(messages: Sequence[Json], place: int) -> str:
     return ""
 
 
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text", None})
+_TEXT_PARTS = ("text", "input_text", "output_text", None)
 _IMAGE_PARTS = frozenset({"image", "image_url", "input_image"})
 
 

@@ -141,12 +141,18 @@ _HINTS = frozenset({"prompt_cache_key", "prompt_cache_retention"})
 _ALWAYS = frozenset({"messages", "stream_options"})
 _SET_BY_US = frozenset({"model", "stream"})
 
-_CHAT_PARTS = frozenset({"text", "image_url", "file", "thinking", "redacted_thinking"})
+# tuples: what clients send as `type` need not be hashable
+_CHAT_PARTS = ("text", "image_url", "file", "thinking", "redacted_thinking")
 _AUDIO_LISTENERS = frozenset({"gemini", "vertex_ai"})
-_MESSAGES_BLOCKS = frozenset({"text", "image", "tool_use", "tool_result"})
-_INPUT_ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
-_INPUT_PARTS = frozenset(
-    {"input_text", "output_text", "input_image", "text", "summary_text", "reasoning_text"}
+_MESSAGES_BLOCKS = ("text", "image", "tool_use", "tool_result")
+_INPUT_ITEMS = ("message", "function_call", "function_call_output", "reasoning")
+_INPUT_PARTS = (
+    "input_text",
+    "output_text",
+    "input_image",
+    "text",
+    "summary_text",
+    "reasoning_text",
 )
 _TOOL_KEYS = frozenset({"type", "name", "description", "input_schema", "cache_control", "strict"})
 
