@@ -35,7 +35,10 @@ export function duration(ms: number | null | undefined): string {
   if (ms < 1) return "<1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 3_600_000) {
+    const rest = Math.round((ms % 60_000) / 1000);
+    return `${Math.floor(ms / 60_000)} min${rest > 0 ? ` ${rest} s` : ""}`;
+  }
   if (ms < 172_800_000) return `${(ms / 3_600_000).toFixed(1)} h`;
   return `${(ms / 86_400_000).toFixed(1)} days`;
 }
@@ -49,6 +52,22 @@ export function time(seconds: number): string {
     second: "2-digit",
     hourCycle: "h23",
   });
+}
+
+/** The day and the minute. */
+export function day(at: number): string {
+  return new Date(at * 1000).toLocaleString(undefined, {
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
+}
+
+/** The rest of it: ":07". */
+export function seconds(at: number): string {
+  return `:${String(Math.floor(at) % 60).padStart(2, "0")}`;
 }
 
 export function exact(seconds: number): string {

@@ -136,6 +136,7 @@ function Beliefs({ models }: { models: Model[] }) {
       </Empty>
     );
   return (
+    <div className="wide" tabIndex={0} role="region" aria-label="Feedback by model">
     <table className="plain-table">
       <thead>
         <tr>
@@ -183,6 +184,7 @@ function Beliefs({ models }: { models: Model[] }) {
         })}
       </tbody>
     </table>
+    </div>
   );
 }
 

@@ -12,7 +12,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useParams, useSearch, useSearchParams } from "wouter";
 import { download, get } from "../api";
 import { useFilters } from "../filters";
-import { count, duration, exact, money, plural, time } from "../format";
+import { count, day, duration, exact, money, plural, seconds } from "../format";
 import { Failure, Loading, NoRequests } from "../parts/states";
 import { useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
@@ -231,7 +231,8 @@ function ToStory({ row }: { row: RequestRow }) {
       className="to-story"
       title={exact(row.started)}
     >
-      {time(row.started)}
+      {day(row.started)}
+      <span className="seconds">{seconds(row.started)}</span>
     </Link>
   );
 }

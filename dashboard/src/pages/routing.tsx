@@ -158,7 +158,7 @@ function Bucket({
         <span className="small">{share > 0 ? `${percent(share, 0)} of requests` : "no requests"}</span>
         <span className="small">→ {route?.model}</span>
         {elsewhere > 0.005 && (
-          <span className="small">{percent(elsewhere, 0)} went elsewhere</span>
+          <span className="small">{percent(elsewhere, 0)} another, or none</span>
         )}
       </Link>
     </td>

@@ -1,0 +1,219 @@
+"""The dashboard in a real Chromium, on books that real requests filled."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import KEY, Traffic
+from tests.http.serving import serving
+from tests.support.configs import config_for
+
+Open = Callable[..., Page]
+
+PAGES = {
+    "": "Overview",
+    "requests": "Requests",
+    "models": "Models and providers",
+    "routing": "Routing",
+    "experiments": "Experiments",
+    "budgets": "Budgets",
+    "alerts": "Alerts",
+}
+
+
+def settled(page: Page, title: str) -> None:
+    """The page is there with its data."""
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
+    expect(page.get_by_text("Loading…")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault_of_access(
+    traffic: Traffic, open_page: Open, axe: str, scheme: str
+) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard", scheme=scheme)
+    for path, title in PAGES.items():
+        page.get_by_role("navigation").get_by_role("link", name=title.split()[0]).click()
+        settled(page, title)
+        page.evaluate(axe)
+        assert serious(page) == [], path
+
+
+def serious(page: Page) -> list[Any]:
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (fault["id"], [node["html"] for node in fault["nodes"]])
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+def test_the_story_has_no_serious_fault_of_access(
+    traffic: Traffic, open_page: Open, axe: str
+) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/requests/{traffic.failed[0]}")
+    expect(page.get_by_role("heading", name="Why this model")).to_be_visible()
+    page.evaluate(axe)
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_shows_it_without_scrolling_sideways(
+    traffic: Traffic, open_page: Open, path: str
+) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/{path}", width=375)
+    settled(page, PAGES[path])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_the_overview_says_what_the_books_say(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard")
+    counted = traffic.served.ask("GET", "/dashboard/api/count").json["requests"]
+    tile = page.locator(".stat", has_text="Requests").first
+    expect(tile).to_contain_text(str(counted))
+    expect(page.get_by_text("95% sure")).to_be_visible()
+    expect(page.get_by_text("by the month's end")).to_be_visible()
+
+
+def test_a_filter_holds_in_the_address_and_on_every_page(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/requests")
+    rows = page.locator(".row.at")
+    expect(rows).not_to_have_count(0)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Status").select_option("failed")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("failed")
+    assert "status=failed" in page.url
+    page.reload()
+    expect(rows).to_have_count(2)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator(".stat", has_text="Errors")).to_contain_text("100.0%")
+    page.get_by_role("button", name="Remove filter Status failed").click()
+    expect(page.locator(".stat", has_text="Errors")).not_to_contain_text("100.0%")
+
+
+def test_the_table_fetches_more_as_it_is_scrolled_and_sorts_all_of_it(
+    traffic: Traffic, open_page: Open
+) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/requests?status=ok")
+    header = page.get_by_role("columnheader", name="Cost")
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "descending")
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    assert "sort=cost&order=asc" in page.url
+
+
+def test_a_story_opens_and_closes_by_keyboard(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/requests?status=ok")
+    link = page.locator(".to-story").first
+    link.focus()
+    page.keyboard.press("Enter")
+    story = page.get_by_role("dialog", name="Request")
+    expect(story).to_contain_text("What is 19 times 19?")
+    expect(story.get_by_role("heading", name="Calls (1)")).to_be_visible()
+    expect(story).to_contain_text("Settled")
+    assert "/requests/req_" in page.url
+    page.keyboard.press("Escape")
+    expect(story).to_have_count(0)
+    assert page.url.endswith("/dashboard/requests?status=ok")
+
+
+def test_a_thumb_down_is_in_the_books_and_lowers_the_belief(
+    traffic: Traffic, open_page: Open
+) -> None:
+    id = traffic.ok[0]
+    page = open_page(f"{traffic.served.url}/dashboard/requests/{id}")
+    page.get_by_role("button", name="Bad").click()
+    expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
+    row = traffic.served.row(id)
+    assert row is not None
+    assert [note["score"] for note in row["feedback"]] == [0.0]
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_text("0 of 1")).to_be_visible()
+    expect(page.get_by_role("img", name="33%, between 3% and 78%")).to_be_visible()
+
+
+def test_a_new_request_shows_without_a_reload(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/requests?tag=just-now")
+    expect(page.get_by_text("Nothing matches these filters")).to_be_visible()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    traffic.served.chat({"x-mmrouter-tags": "just-now"})
+    expect(page.locator(".row.at")).to_have_count(1)
+
+
+def test_a_prompt_can_be_tried_and_nobody_is_called(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/routing")
+    before = traffic.served.ask("GET", "/dashboard/api/count").json["requests"]
+    page.get_by_label("Prompt", exact=True).fill("Prove that there are infinitely many primes")
+    page.get_by_role("button", name="Decide").click()
+    decision = page.locator(".decision")
+    expect(decision).to_contain_text("1. cheap")
+    expect(decision).to_contain_text("2. dear")
+    assert traffic.served.ask("GET", "/dashboard/api/count").json["requests"] == before
+
+
+def test_the_shown_requests_can_be_taken_away(
+    traffic: Traffic, open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/requests?status=failed")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    target = tmp_path / "requests.csv"
+    download.value.save_as(target)
+    with target.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == traffic.failed
+
+
+def test_times_are_the_viewers(traffic: Traffic, open_page: Open) -> None:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    page = open_page(f"{traffic.served.url}/dashboard/requests/{traffic.ok[0]}")
+    row = traffic.served.row(traffic.ok[0])
+    assert row is not None
+    there = datetime.fromtimestamp(row["started"], ZoneInfo("Asia/Kathmandu"))
+    expect(page.get_by_role("dialog")).to_contain_text(f"{there:%-I:%M:%S %p}")
+
+
+def test_without_the_key_nothing_is_shown_and_with_it_all_is(
+    open_page: Open, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMROUTER_API_KEY", KEY)
+    with serving(config_for({"m": "http://127.0.0.1:9/v1"}), db) as served:
+        page = open_page(f"{served.url}/dashboard/budgets")
+        page.get_by_label("API key").fill("wrong")
+        page.get_by_role("button", name="Open the dashboard").click()
+        expect(page.get_by_role("alert")).to_contain_text("does not know this key")
+        page.get_by_label("API key").fill(KEY)
+        page.get_by_role("button", name="Open the dashboard").click()
+        expect(page.get_by_text("No limit is set", exact=True)).to_be_visible()
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Forget my key").click()
+        expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_an_empty_dashboard_says_what_to_do(open_page: Open, db: str) -> None:
+    with serving(config_for({"m": "http://127.0.0.1:9/v1"}), db) as served:
+        page = open_page(f"{served.url}/dashboard")
+        expect(page.get_by_text("No requests in this view")).to_be_visible()
+        expect(page.get_by_text("mmrouter route")).to_be_visible()
+        for name in ("Experiments", "Alerts"):
+            page.get_by_role("link", name=name).click()
+            expect(page.locator(".empty")).to_be_visible()
+
+
+def test_the_theme_can_be_chosen_and_is_kept(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/alerts")
+    page.get_by_label("Theme").select_option("dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
