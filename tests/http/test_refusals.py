@@ -14,6 +14,7 @@ import pytest
 from mmrouter.config.schema import Config
 from mmrouter.errors import ConfigError
 from mmrouter.server.auth import hash_key
+from mmrouter.server.protocol import Protocol
 from mmrouter.server.run import refuse_open_door
 from tests.http.serving import CHAT, HELLO, Served, serving
 from tests.support.configs import config_for
@@ -140,6 +141,32 @@ def test_a_huge_body_is_refused_while_it_is_sent(server: Served) -> None:
         assert response.status == 413
         assert json.loads(response.read())["error"]["code"] == "request_too_large"
         connection.close()
+
+
+def test_a_body_too_long_that_comes_at_once_without_its_length(small: Served) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "x" * 15_000}]}).encode()
+    request = f"POST {CHAT} HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", small.port), timeout=5) as sock:
+        sock.sendall(request.encode() + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        assert sock.makefile("rb").readline().split()[1] == b"413"
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /health HTTP/1.1\r\nhost",
+        f"POST {CHAT} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 50\r\n\r\n".encode() + b"{",
+    ],
+)
+def test_who_stops_in_the_middle_of_a_request_is_hung_up_on(
+    server: Served, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(Protocol, "silence_s", 0.1)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+        sock.sendall(begun)
+        assert sock.recv(1000) == b""
+    assert server.chat().status == 200
 
 
 FOREIGN = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -10,10 +9,7 @@ import orjson
 from mmrouter.config.schema import ServerConfig
 from mmrouter.errors import InvalidRequestError
 from mmrouter.server.http import ClientGoneError, Exchange
-from mmrouter.server.refusals import BodyTimeoutError, BodyTooLargeError, UnsupportedMediaError
-
-_SILENCE_S = 30.0
-"""Longest wait for more of a body."""
+from mmrouter.server.refusals import BodyTooLargeError, UnsupportedMediaError
 
 _MOST_DISCARDED = 128 * 1024 * 1024
 """Bytes of a body too long that are still read, so that its sender gets to read the refusal."""
@@ -23,7 +19,7 @@ async def read_json(exchange: Exchange, limits: ServerConfig) -> dict[str, Any]:
     """The body as a JSON object.
 
     Raises:
-        InvalidRequestError, BodyTooLargeError, UnsupportedMediaError, BodyTimeoutError
+        InvalidRequestError, BodyTooLargeError, UnsupportedMediaError
     """
     _check_type(exchange)
     raw = await _read(exchange, limits.max_body_bytes)
@@ -75,36 +71,28 @@ async def _read(exchange: Exchange, most: int) -> bytes:
             await _discard(exchange)
         raise _too_large(most)
     data, more = await _next(exchange)
-    if not more:
-        return data
-    parts = bytearray(data)
-    while more:
-        data, more = await _next(exchange)
+    parts = bytearray()
+    while more or len(data) > most:
         parts += data
         if len(parts) > most:
             parts.clear()
-            await _discard(exchange)
+            await _discard(exchange, more)
             raise _too_large(most)
-    return bytes(parts)
+        data, more = await _next(exchange)
+    return bytes(parts + data) if parts else data
 
 
 async def _next(exchange: Exchange) -> tuple[bytes, bool]:
-    """The next piece, and whether more follow."""
-    try:
-        async with asyncio.timeout(_SILENCE_S):
-            message = await exchange.receive()
-    except TimeoutError:
-        raise BodyTimeoutError(
-            f"The request's body did not arrive: nothing came for {_SILENCE_S:g} s"
-        ) from None
+    """The next piece, and whether more follow. `Protocol` hangs up on who sends none."""
+    message = await exchange.receive()
     if message["type"] != "http.request":
         raise ClientGoneError
     return message["body"], message["more_body"]
 
 
-async def _discard(exchange: Exchange) -> None:
+async def _discard(exchange: Exchange, more: bool = True) -> None:
     """Reads on without keeping anything: a client that is still sending would not read."""
-    more, size = True, 0
+    size = 0
     while more and size < _MOST_DISCARDED:
         data, more = await _next(exchange)
         size += len(data)

@@ -131,6 +131,6 @@ def _headers(exchange: Exchange, error: MMRouterError) -> list[tuple[bytes, byte
         headers.append((b"x-should-retry", b"false"))  # the SDKs would ask again at once
     if isinstance(error, MethodNotAllowedError):
         headers.append((b"allow", error.allowed.encode()))
-    if error.status in (408, 413):
+    if error.status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body will not be read
     return headers

@@ -76,7 +76,7 @@ def _operation(id: str, summary: str, answers: Json, *failures: str) -> Json:
 _REFUSALS = ("401", "403")
 """What any path may answer: a wrong key; a foreign Host or Origin."""
 
-_BODY_REFUSALS = ("400", *_REFUSALS, "404", "408", "413", "415", "429")
+_BODY_REFUSALS = ("400", *_REFUSALS, "404", "413", "415", "429")
 _UPSTREAM_FAILURES = ("500", "502", "503", "504")
 
 
@@ -203,7 +203,6 @@ def _failures() -> Json:
         "401": "No key, or a wrong one; or the server lacks a provider's",
         "403": "A foreign Host or Origin, where no key protects the server",
         "404": "No such model or path",
-        "408": "The body did not arrive",
         "413": "The body is too long",
         "415": "The body is not plain JSON",
         "429": "A budget or rate limit, ours or the provider's",

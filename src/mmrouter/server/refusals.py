@@ -37,13 +37,6 @@ class MethodNotAllowedError(MMRouterError):
         self.allowed = allowed
 
 
-class BodyTimeoutError(MMRouterError):
-    """The request's body stopped arriving."""
-
-    status = 408
-    code = "request_timeout"
-
-
 class BodyTooLargeError(InvalidRequestError):
     """The body is longer than `server.max_body_bytes`."""
 
