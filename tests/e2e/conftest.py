@@ -40,18 +40,23 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traffic]:
     with running() as upstream, pytest.MonkeyPatch.context() as patch:
         patch.delenv("MMROUTER_API_KEY", raising=False)
         with serving(_config(upstream.base_url), db) as served:
-            ok = [
-                served.chat(
-                    {"x-mmrouter-tags": f"team-{n % 2}", "x-mmrouter-session": f"chat-{n // 5}"},
-                    messages=[{"role": "user", "content": f"What is {n} times {n}?"}],
-                    stream=n % 3 == 0,
-                ).headers["x-mmrouter-request-id"]
-                for n in range(20)
-            ]
+            ok = [_send(served, n, 200) for n in range(20)]
             upstream.handler = failing(400, "no such thing")
-            failed = [served.chat().headers["x-mmrouter-request-id"] for _ in range(2)]
+            failed = [_send(served, n, 400) for n in range(20, 22)]
             upstream.handler = None
             yield Traffic(served, ok, failed)
+
+
+def _send(served: Served, number: int, status: int) -> str:
+    """Asks, and returns the request's id."""
+    answer = served.chat(
+        {"x-mmrouter-tags": f"team-{number % 2}", "x-mmrouter-session": f"chat-{number // 5}"},
+        messages=[{"role": "user", "content": f"What is {number} times {number}?"}],
+        stream=number % 3 == 0,
+        max_tokens=100,  # a limit needs a bound
+    )
+    assert answer.status == status
+    return answer.headers["x-mmrouter-request-id"]
 
 
 def _config(base_url: str) -> Config:

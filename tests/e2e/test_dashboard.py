@@ -145,7 +145,7 @@ def test_a_new_request_shows_without_a_reload(traffic: Traffic, open_page: Open)
     page = open_page(f"{traffic.served.url}/dashboard/requests?tag=just-now")
     expect(page.get_by_text("Nothing matches these filters")).to_be_visible()
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    traffic.served.chat({"x-mmrouter-tags": "just-now"})
+    assert traffic.served.chat({"x-mmrouter-tags": "just-now"}, max_tokens=9).status == 200
     expect(page.locator(".row.at")).to_have_count(1)
 
 
@@ -209,6 +209,7 @@ def test_an_empty_dashboard_says_what_to_do(open_page: Open, db: str) -> None:
         for name in ("Experiments", "Alerts"):
             page.get_by_role("link", name=name).click()
             expect(page.locator(".empty")).to_be_visible()
+        page.close()  # before its server, which would cut its live stream short
 
 
 def test_the_theme_can_be_chosen_and_is_kept(traffic: Traffic, open_page: Open) -> None:
