@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mmrouter.classifier.llm import LlmClassifier
 from mmrouter.classifier.select import select
 from mmrouter.config import Config, load_config
 from mmrouter.decide.budget import limited
@@ -18,7 +19,9 @@ from mmrouter.providers.base import ProviderBase
 from mmrouter.providers.http import HttpProvider, bearer, x_api_key
 from mmrouter.providers.registry import LOCAL_MODEL, Registry
 from mmrouter.router.budget import LimitBudget
+from mmrouter.router.call import Caller
 from mmrouter.router.classify import ClassifyStep
+from mmrouter.router.gate import CascadeGate
 from mmrouter.router.health import Breakers
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Pipeline
@@ -61,7 +64,7 @@ def build(
     if not isinstance(config, Config):
         config = load_config(config)
     registry = Registry(config)
-    for name in config.model_names():
+    for name in (*config.model_names(), *_asked_aside(config)):
         registry.priced(name)
     local = registry.resolve(LOCAL_MODEL) if local_fallback else None
 
@@ -83,7 +86,7 @@ def build(
     planner = Planner(
         config,
         registry,
-        ClassifyStep(selected.classifier, degraded=selected.degraded),
+        ClassifyStep(selected.classifier, _llm_classifier(config), selected.degraded),
         health,
         budget,
         local_for,
@@ -116,10 +119,17 @@ def build(
         pipeline=Pipeline(
             config=config,
             plans=planner,
-            provider_for=providers.get,
+            caller=Caller(
+                config=config.provider,
+                provider_for=providers.get,
+                priced=registry.priced,
+                health=health,
+                budget=budget,
+                now=now,
+                monotonic=time.perf_counter,
+            ),
             books=tracker,
-            health=health,
-            budget=budget,
+            gate=CascadeGate(config.cascade) if config.cascade.enabled else None,
             now=now,
         ),
         budget=budget,
@@ -131,9 +141,23 @@ def build(
     )
 
 
-def open_budget(
-    config: Config, store: Store, now: Callable[[], float] = time.time
-) -> LimitBudget:
+def _asked_aside(config: Config) -> Iterator[str]:
+    """Models that no route need name: those that classify and judge."""
+    if config.classifier.strategy == "llm" and config.classifier.model:
+        yield config.classifier.model
+    if config.cascade.enabled and config.cascade.strategy == "llm_judge":
+        yield config.cascade.judge_model or ""
+
+
+def _llm_classifier(config: Config) -> LlmClassifier | None:
+    """The model that classifies, where config wants one."""
+    wanted = config.classifier
+    if wanted.strategy != "llm" or wanted.model is None:
+        return None
+    return LlmClassifier(wanted.model, wanted.timeout_ms / 1000)
+
+
+def open_budget(config: Config, store: Store, now: Callable[[], float] = time.time) -> LimitBudget:
     """The spending limits of a config, over the counters that it names.
 
     Raises:

@@ -65,7 +65,8 @@ class Classification:
         confidence: probability in 0..1 that both labels are right.
         difficulty: chance in 0..1 that a weak model fails where a strong one succeeds.
         strategy: the classifier that decided: "rules", "embeddings" or "llm".
-        cost_nanos: what classifying cost; 0 for local strategies.
+        cost_nanos: what classifying cost beyond the attempts in the books: 0 where it cost nothing,
+            and where a model was asked through the router, whose call is an attempt of its own.
         degraded: why a stronger strategy could not be used, or None.
     """
 
@@ -233,6 +234,10 @@ class Role(StrEnum):
     CASCADE = "cascade"
     EXPLICIT = "explicit"
     LOCAL = "local"
+    CLASSIFIER = "classifier"
+    """Not a candidate: asked how hard the request is."""
+    JUDGE = "judge"
+    """Not a candidate: asked whether an answer is good enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +323,11 @@ class Attempt:
     upstream_id: str | None = None
     detail: str | None = None
 
+    @property
+    def aside(self) -> bool:
+        """A call on the way to the answer, not for it: it classified or judged."""
+        return self.role in (Role.CLASSIFIER, Role.JUDGE)
+
 
 class Status(StrEnum):
     """How a request ended for the client."""
@@ -361,7 +371,7 @@ class Outcome:
     @property
     def answered(self) -> Attempt | None:
         """The attempt whose answer the client got, or None."""
-        for attempt in reversed(self.attempts):
+        for attempt in reversed(self.tries):
             if attempt.status in (AttemptStatus.OK, AttemptStatus.CANCELLED):
                 return attempt
         return None
@@ -371,5 +381,15 @@ class Outcome:
         """A model answered after another one had failed."""
         return self.answered is not None and any(
             a.status is AttemptStatus.FAILED and a.target.name != self.answered.target.name
-            for a in self.attempts
+            for a in self.tries
         )
+
+    @property
+    def tries(self) -> tuple[Attempt, ...]:
+        """The attempts to answer: no classifying, no judging."""
+        return tuple(a for a in self.attempts if not a.aside)
+
+    @property
+    def cascade_used(self) -> bool:
+        """A cheaper model of a cascade was asked first."""
+        return any(a.role is Role.CASCADE for a in self.tries)

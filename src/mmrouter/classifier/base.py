@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mmrouter.classifier.text import Judged
+from mmrouter.dialects.question import Ask
 from mmrouter.types import Classification
 
 
@@ -22,5 +23,5 @@ class RemoteClassifier(Protocol):
 
     name: str
 
-    async def classify(self, judged: Judged) -> Classification:
-        """The labels. Raises MMRouterError; the pipeline then falls back to rules."""
+    async def classify(self, judged: Judged, ask: Ask) -> Classification:
+        """The labels. Raises MMRouterError; the local strategy then decides."""

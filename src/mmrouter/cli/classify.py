@@ -11,7 +11,7 @@ import click
 from mmrouter.cli.prompts import read_prompt
 
 if TYPE_CHECKING:
-    from mmrouter.classifier.base import Classifier
+    from mmrouter.cli.strategies import Labels
     from mmrouter.types import Classification
 
 
@@ -39,7 +39,7 @@ def classify(
 ) -> None:
     """Print the complexity, category, confidence and difficulty of PROMPT as JSON.
 
-    Nothing is sent anywhere (but for --classifier llm, which asks the configured model).
+    Nothing is sent anywhere, but for the strategy llm, which asks the configured model.
 
     \b
     Examples:
@@ -50,13 +50,13 @@ def classify(
         raise click.UsageError("Give a prompt or --batch, not both.")
     from mmrouter.cli.strategies import classifier_for
 
-    strategy = classifier_for(obj["config"], classifier, trained_model)
-    if batch is None:
-        label = _one(strategy, {"prompt": read_prompt(prompt)})
-        click.echo(json.dumps(as_plain(label), indent=2))
-        return
-    for line in _labelled(strategy, batch):
-        click.echo(line)
+    with classifier_for(obj["config"], classifier, trained_model) as labels:
+        if batch is None:
+            label = _one(labels, {"prompt": read_prompt(prompt)})
+            click.echo(json.dumps(as_plain(label), indent=2))
+            return
+        for line in _labelled(labels, batch):
+            click.echo(line)
 
 
 def as_plain(label: Classification) -> dict[str, Any]:
@@ -69,22 +69,22 @@ def as_plain(label: Classification) -> dict[str, Any]:
     }
 
 
-def _one(strategy: Classifier, row: dict[str, Any]) -> Classification:
+def _one(labels: Labels, row: dict[str, Any]) -> Classification:
     from mmrouter.classifier.text import judge
     from mmrouter.dialects import DIALECTS
     from mmrouter.types import Dialect
 
     body = row if "messages" in row else {"messages": [{"role": "user", "content": row["prompt"]}]}
-    return strategy.classify(judge(DIALECTS[Dialect.CHAT].conversation(body)))
+    return labels(judge(DIALECTS[Dialect.CHAT].conversation(body)))
 
 
-def _labelled(strategy: Classifier, lines: IO[bytes]) -> Iterator[str]:
+def _labelled(labels: Labels, lines: IO[bytes]) -> Iterator[str]:
     """One line of JSON for each of the file's; a bad line is an error that names it."""
     for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue
         row = _parse(raw, number)
-        label = as_plain(_one(strategy, row))
+        label = as_plain(_one(labels, row))
         yield json.dumps({"id": row.get("id", number), **label}, ensure_ascii=False)
 
 

@@ -86,6 +86,8 @@ def as_plain(result: RouteResult) -> dict[str, Any]:
         "finish_reason": result.finish_reason,
         "request_id": result.request_id,
         "fallback_used": result.fallback_used,
+        "cascade_used": result.cascade_used,
+        "models_tried": result.models_tried,
         "reasons": list(result.decision.reasons),
         "attempts": [
             {
@@ -159,6 +161,9 @@ def _show_notes(result: RouteResult) -> None:
             f"{format_usd(result.would_have_cost_nanos)})",
             fg="yellow",
         )
+    if result.cascade_used:
+        tried = f"{result.models_tried} model{'s' if result.models_tried > 1 else ''}"
+        click.secho(f"  (cascade: tried {tried})", fg="yellow")
     if result.fallback_used:
         click.secho("  (fallback model used)", fg="yellow")
     if result.decision.budget_downgraded:

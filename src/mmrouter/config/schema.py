@@ -60,6 +60,12 @@ class ClassifierConfig(Section):
     trained_model: str | None = Field(default=None, description="Folder that `train` wrote.")
     timeout_ms: int = Field(default=3000, gt=0, description="strategy llm: give up after this.")
 
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.strategy == "llm" and not self.model:
+            raise ValueError("strategy llm needs 'model': the name of the model that classifies")
+        return self
+
 
 class ProviderConfig(Section):
     """How providers are called: deadlines, retries, circuit breakers."""
@@ -119,6 +125,12 @@ class CascadeConfig(Section):
     max_buffer_ms: int = Field(
         default=20_000, gt=0, description="Streams: longest wait for the gated attempt."
     )
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.strategy == "llm_judge" and not self.judge_model:
+            raise ValueError("strategy llm_judge needs 'judge_model': the name of the judge")
+        return self
 
 
 class BudgetLimits(Section):

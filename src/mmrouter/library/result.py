@@ -24,6 +24,8 @@ class RouteResult:
         decision: the plan with its reasons.
         would_have_cost_nanos: what the model that config names would have cost, where a local model
             answered for want of a key; else None.
+        cascade_used: a cheaper model of a cascade was asked first.
+        models_tried: how many models were asked for the answer.
     """
 
     content: str
@@ -40,6 +42,8 @@ class RouteResult:
     fallback_used: bool
     attempts: tuple[Attempt, ...]
     would_have_cost_nanos: Nanos | None = None
+    cascade_used: bool = False
+    models_tried: int = 1
 
     @property
     def cost_usd(self) -> float | None:
@@ -70,4 +74,6 @@ def result_of(outcome: Outcome, content: str, message: Mapping[str, Any]) -> Rou
         would_have_cost_nanos=(
             cost(plan.wanted.price, answered.usage) if local and plan.wanted else None
         ),
+        cascade_used=outcome.cascade_used,
+        models_tried=len({a.target.name for a in outcome.tries}),
     )

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -93,6 +94,10 @@ class Router:
             raise
 
 
+_PATIENCE_S = 5.0
+"""Longest wait for a cancelled call to be in the books."""
+
+
 class SyncAnswerStream:
     """Text as it arrives: an iterator. Leaving the loop early cancels the upstream call."""
 
@@ -118,8 +123,20 @@ class SyncAnswerStream:
 
         future = asyncio.run_coroutine_threadsafe(pump(), self._loop)
         try:
-            while (text := pieces.get()) is not None:
-                yield text
+            try:
+                while (text := pieces.get()) is not None:
+                    yield text
+            except BaseException:
+                # what the call has cost is in the books before the caller goes on, and closes them
+                future.cancel()
+                self._drain(pieces)
+                raise
             future.result()
         finally:
             future.cancel()
+
+    def _drain(self, pieces: queue.Queue[str | None]) -> None:
+        """Waits for the end of the stream, unless its loop has ended before it."""
+        with suppress(queue.Empty):
+            while not self._loop.is_closed() and pieces.get(timeout=_PATIENCE_S) is not None:
+                pass

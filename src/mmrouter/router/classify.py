@@ -8,6 +8,7 @@ from dataclasses import replace
 from mmrouter.classifier.base import Classifier, RemoteClassifier
 from mmrouter.classifier.text import judge
 from mmrouter.dialects import Conversation
+from mmrouter.dialects.question import Ask
 from mmrouter.errors import MMRouterError
 from mmrouter.types import Classification
 
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClassifyStep:
-    """Asks the configured classifier, and rules where that one cannot answer.
+    """Asks the configured classifier, and the local one where that one cannot answer.
 
     Args:
         classifier: the local strategy.
@@ -33,15 +34,21 @@ class ClassifyStep:
         self._remote = remote
         self._degraded = degraded
 
-    async def __call__(self, conversation: Conversation) -> tuple[Classification, str]:
+    async def __call__(
+        self, conversation: Conversation, ask: Ask | None = None
+    ) -> tuple[Classification, str]:
         judged = judge(conversation)
         degraded = self._degraded
-        if self._remote is not None:
+        if self._remote is not None and ask is None:
+            degraded = f"{self._remote.name}: a decision alone calls no model"
+        elif self._remote is not None and ask is not None:
             try:
-                return await self._remote.classify(judged), judged.text
+                return await self._remote.classify(judged, ask), judged.text
             except MMRouterError as error:
                 degraded = f"{self._remote.name}: {type(error).__name__}"
-                logger.warning("classifier %s failed, rules decide: %s", self._remote.name, error)
+                logger.warning(
+                    "classifier %s failed, the local one decides: %s", self._remote.name, error
+                )
         classification = self._classifier.classify(judged)
         if degraded is not None:
             classification = replace(classification, degraded=degraded)

@@ -9,7 +9,8 @@ from mmrouter.classifier.base import Classifier
 from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
 from mmrouter.router.budget import LimitBudget
-from mmrouter.router.pipeline import Calls, Pipeline
+from mmrouter.router.call import Calls
+from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.ports import Health
 from mmrouter.tracker.store import Store
 from mmrouter.types import Surface

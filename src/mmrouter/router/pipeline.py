@@ -12,20 +12,20 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from mmrouter import errors
 from mmrouter.config.schema import Config
+from mmrouter.decide.gate import Verdict
 from mmrouter.decide.retry import pause_before_retry
-from mmrouter.providers.base import Call, Chunk, Finish, ProviderBase
-from mmrouter.router.attempt import AttemptLog
-from mmrouter.router.ports import Books, Budget, Gate, Health, Observer, Plans
+from mmrouter.providers.base import Chunk
+from mmrouter.router.call import Answered, Caller, Run
+from mmrouter.router.held import Pieces, paced, read
+from mmrouter.router.ports import Books, Gate, Observer, Plans
 from mmrouter.types import (
-    Attempt,
     AttemptStatus,
     Candidate,
-    Dialect,
-    Nanos,
     Outcome,
     Plan,
     Request,
@@ -66,42 +66,42 @@ class Done:
 
 Event = Accepted | Chunk | Done
 Events = AsyncGenerator[Event, None]
-Calls = Callable[[Target, Dialect], ProviderBase]
 
 
 @dataclass(slots=True)
-class _Run:
-    """What one request has come to so far."""
+class _Held:
+    """An answer that the gate turned down, kept in case that nothing better comes.
 
-    request: Request
-    started: float
-    clock: float
-    plan: Plan | None = None
+    Attributes:
+        place: of its attempt among the run's.
+    """
+
+    verdict: Verdict
+    place: int
+    candidate: Candidate
+    chunks: list[Chunk]
+    end: Answered
+
+
+@dataclass(slots=True)
+class _Run(Run):
+    """What the pipeline notes of one request."""
+
     judged: str | None = None
-    attempts: list[Attempt] = field(default_factory=list)
     overhead_ms: float = 0.0
-    calls: int = 0
+    tries: int = 0
     sent: bool = False
     closed: bool = False
-    reserved: bool = False
+    best: _Held | None = None
     failures: list[errors.ProviderError] = field(default_factory=list)
     refusals: list[errors.MMRouterError] = field(default_factory=list)
-
-    @property
-    def spent_nanos(self) -> Nanos:
-        """What it has cost so far, as far as prices are known."""
-        classified = self.plan.classification if self.plan else None
-        return sum(a.cost_nanos or 0 for a in self.attempts) + (
-            classified.cost_nanos if classified else 0
-        )
 
 
 class Pipeline:
     """Answers requests.
 
     Args:
-        provider_for: who calls a target in a dialect.
-        budget: None where no limit is set.
+        caller: makes every call of a model.
         gate: judges gated attempts.
         now: Unix seconds.
         monotonic: seconds.
@@ -113,10 +113,8 @@ class Pipeline:
         *,
         config: Config,
         plans: Plans,
-        provider_for: Calls,
+        caller: Caller,
         books: Books,
-        health: Health,
-        budget: Budget | None = None,
         gate: Gate | None = None,
         observers: Sequence[Observer] = (),
         now: Callable[[], float] = time.time,
@@ -125,10 +123,8 @@ class Pipeline:
     ) -> None:
         self._config = config
         self._plans = plans
-        self._provider_for = provider_for
+        self._caller = caller
         self._books = books
-        self._health = health
-        self._budget = budget
         self._gate = gate
         self._observers = tuple(observers)
         self._now = now
@@ -141,7 +137,7 @@ class Pipeline:
         Raises:
             MMRouterError
         """
-        plan, _ = await self._plans(request)
+        plan, _ = await self._plans(request, None)
         return plan
 
     async def run(self, request: Request) -> Events:
@@ -156,8 +152,8 @@ class Pipeline:
         run = _Run(request=request, started=self._now(), clock=self._monotonic())
         try:
             self._books.check()
-            run.plan, run.judged = await self._plans(request)
-            run.overhead_ms = self._elapsed_ms(run)
+            run.plan, run.judged = await self._plans(request, partial(self._caller.ask, run))
+            run.overhead_ms = self._caller.elapsed_ms(run)
             async with aclosing(self._answer(run, run.plan)) as events:
                 async for event in events:
                     run.sent = True
@@ -168,14 +164,15 @@ class Pipeline:
                 await self._close(run, _status_of(error, run), error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
-            if run.calls and not run.closed:
+            if run.called and not run.closed:
                 await asyncio.shield(self._close(run, Status.CANCELLED, None))
             raise
         finally:
-            await self._settle(run)
+            await self._caller.settle(run)
 
     async def _answer(self, run: _Run, plan: Plan) -> Events:
-        """The events of the first candidate that answers well."""
+        """The events of the first candidate that answers well; where the better ones fail, those of
+        the best answer that the gate turned down."""
         for index, candidate in enumerate(plan.candidates):
             alternatives = index + 1 < len(plan.candidates)
             tries = 0
@@ -191,6 +188,10 @@ class Pipeline:
                 except _NEXT_MAY_DO as error:
                     run.refusals.append(error)
                     break
+                except errors.StateError:
+                    if run.best is None:
+                        raise
+                    break
                 except errors.ProviderError as error:
                     run.failures.append(error)
                     if run.sent:
@@ -202,89 +203,108 @@ class Pipeline:
                         tries=tries,
                         max_retries=self._config.provider.max_retries,
                         alternatives=alternatives,
-                        remaining_s=self._remaining_s(run),
+                        remaining_s=self._caller.remaining_s(run),
                         jitter=self._jitter(),
                     )
                 if pause is None:
                     break
                 await asyncio.sleep(pause)
-        raise _most_telling(run)
+        if run.best is None:
+            raise _most_telling(run)
+        async for event in self._second_best(run, plan, run.best):
+            yield event
 
     async def _attempt(self, run: _Run, plan: Plan, candidate: Candidate) -> Events:
         """One provider call: its events, or nothing if the gate rejects its answer."""
-        request, target = run.request, candidate.target
-        remaining = self._remaining_s(run)
-        if remaining <= 0:
-            raise errors.TotalTimeoutError
-        if self._budget is not None:
-            bound = candidate.bound_nanos
-            run.reserved = True
-            await self._budget.reserve(
-                request, run.started, None if bound is None else run.spent_nanos + bound
-            )
-        log = AttemptLog(candidate, plan.needs, self._now(), self._monotonic)
-        call = Call(
-            target=target,
+        request = run.request
+        run.tries += 1
+        answer = self._caller.stream(
+            run,
+            candidate,
+            plan.needs,
             dialect=request.dialect,
             body=request.body,
             stream=request.stream,
-            timeout_s=min(self._config.provider.timeout_ms / 1000, remaining),
-            stall_s=self._config.provider.stall_timeout_ms / 1000,
             forward_headers=request.forward_headers,
         )
-        gated = candidate.gated and self._gate is not None
-        held: list[Chunk] = []
-        run.calls += 1
-        self._health.called(target)
-        try:
-            async with aclosing(self._provider_for(target, request.dialect).stream(call)) as answer:
-                async for piece in answer:
-                    log.note(piece)
-                    if isinstance(piece, Finish):
-                        finish = piece
-                        break
-                    if self._remaining_s(run) <= 0:
-                        raise errors.TotalTimeoutError
-                    if gated:
-                        held.append(piece)
-                        continue
-                    if not run.sent:
-                        yield self._accepted(run, plan, target)
-                    yield piece
+        if candidate.gated and self._gate is not None:
+            answer = self._gated(run, self._gate, candidate, answer)
+        async with aclosing(answer):
+            async for piece in answer:
+                if not run.sent:
+                    yield self._accepted(run, plan, candidate.target)
+                if isinstance(piece, Answered):
+                    yield await self._done(run, piece)
                 else:
-                    raise errors.ProviderProtocolError(f"{target.provider} gave no answer")
-            self._health.succeeded(target)
-            log.status = AttemptStatus.OK
-            if gated and self._gate is not None:
-                rejected = await self._gate(request, log.text, log.attempt())
-                if rejected is not None:
-                    log.status, log.detail = AttemptStatus.REJECTED, rejected
-                    return
-        except errors.InvalidRequestError as error:
-            log.fail(error)
-            raise
-        except errors.ProviderError as error:
-            log.fail(error)
-            if error.health:
-                self._health.failed(target)
-            raise
-        finally:
-            # also on cancellation, which leaves the status at CANCELLED
-            run.attempts.append(log.attempt())
-        if not run.sent:
-            yield self._accepted(run, plan, target)
+                    yield piece
+
+    async def _gated(
+        self, run: _Run, gate: Gate, candidate: Candidate, answer: Pieces
+    ) -> AsyncGenerator[Chunk | Answered, None]:
+        """The answer, once the gate has let it pass; nothing if it does not.
+
+        A stream is held back for `cascade.max_buffer_ms`. What has arrived by then flows on if it
+        reads well so far; otherwise the call is given up.
+        """
+        request, most_ms = run.request, self._config.cascade.max_buffer_ms
+        held: list[Chunk] = []
+        end: Answered | None = None
+        async with aclosing(paced(answer, most_ms / 1000 if request.stream else None)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Chunk):
+                    held.append(piece)
+                    continue
+                if piece is None:
+                    early = gate.so_far(request, read(request, held, None))
+                    if early.fault is None:
+                        for chunk in held:
+                            yield chunk
+                        async for rest in pieces:
+                            if rest is not None:
+                                yield rest
+                        return
+                end = piece
+                break
+        place = len(run.attempts) - 1
+        if end is None:
+            self._mark(run, place, AttemptStatus.REJECTED, f"{early.fault} after {most_ms} ms")
+            return
+        verdict = await gate(
+            request, read(request, held, end.finish), partial(self._caller.ask, run)
+        )
+        if verdict.fault is not None:
+            self._mark(run, place, AttemptStatus.REJECTED, verdict.fault)
+            if run.best is None or verdict.score > run.best.verdict.score:
+                run.best = _Held(verdict, place, candidate, held, end)
+            return
         for chunk in held:
             yield chunk
+        yield end
+
+    async def _second_best(self, run: _Run, plan: Plan, best: _Held) -> Events:
+        """An answer that was turned down, given after all."""
+        detail = f"{best.verdict.fault}; given all the same, for want of a better answer"
+        self._mark(run, best.place, AttemptStatus.OK, detail)
+        yield self._accepted(run, plan, best.candidate.target)
+        for chunk in best.chunks:
+            yield chunk
+        yield await self._done(run, best.end)
+
+    @staticmethod
+    def _mark(run: _Run, place: int, status: AttemptStatus, detail: str) -> None:
+        run.attempts[place] = replace(run.attempts[place], status=status, detail=detail)
+
+    async def _done(self, run: _Run, end: Answered) -> Done:
         outcome = await self._close(run, Status.OK, None)
-        yield Done(outcome, finish.data, log.text, finish.finish_reason)
+        return Done(outcome, end.finish.data, end.text, end.finish.finish_reason)
 
     def _accepted(self, run: _Run, plan: Plan, target: Target) -> Accepted:
         return Accepted(
             plan=plan,
             target=target,
-            attempts=run.calls,
+            attempts=run.tries,
             fallback_used=any(
-                a.status is AttemptStatus.FAILED and a.target.name != target.name
+                a.status is AttemptStatus.FAILED and a.target.name != target.name and not a.aside
                 for a in run.attempts
             ),
             overhead_ms=run.overhead_ms,
@@ -294,14 +314,15 @@ class Pipeline:
         """Records how the request ended, then tells the observers."""
         run.closed = True
         unknown = any(a.cost_nanos is None for a in run.attempts)
-        ttft = next((a.ttft_ms for a in reversed(run.attempts) if a.ttft_ms is not None), None)
+        tries = [a for a in reversed(run.attempts) if not a.aside]
+        ttft = next((a.ttft_ms for a in tries if a.ttft_ms is not None), None)
         outcome = Outcome(
             request=run.request,
             plan=run.plan,
             attempts=tuple(run.attempts),
             status=status,
             started=run.started,
-            latency_ms=self._elapsed_ms(run),
+            latency_ms=self._caller.elapsed_ms(run),
             overhead_ms=run.overhead_ms,
             cost_nanos=None if unknown else run.spent_nanos,
             ttft_ms=ttft,
@@ -313,23 +334,10 @@ class Pipeline:
         try:
             await self._books.record(outcome)
         finally:
-            await self._settle(run)
+            await self._caller.settle(run)
         for observe in self._observers:
             observe(outcome)
         return outcome
-
-    async def _settle(self, run: _Run) -> None:
-        """Ends the request's reservation; after the books know of it, so that they can answer for
-        a reservation that this process did not live to end."""
-        if run.reserved and self._budget is not None:
-            run.reserved = False
-            await asyncio.shield(self._budget.settle(run.request, run.started, run.spent_nanos))
-
-    def _elapsed_ms(self, run: _Run) -> float:
-        return (self._monotonic() - run.clock) * 1000
-
-    def _remaining_s(self, run: _Run) -> float:
-        return self._config.provider.total_timeout_ms / 1000 - self._elapsed_ms(run) / 1000
 
 
 def _hash(text: str | None) -> str | None:
@@ -337,7 +345,7 @@ def _hash(text: str | None) -> str | None:
 
 
 def _status_of(error: errors.MMRouterError, run: _Run) -> Status:
-    called = run.calls or isinstance(error, errors.ProviderError)
+    called = run.tries or isinstance(error, errors.ProviderError)
     return Status.FAILED if called else Status.REFUSED
 
 

@@ -8,6 +8,7 @@ from mmrouter.config.schema import Config
 from mmrouter.decide.budget import Standing
 from mmrouter.decide.plan import Snapshot, Spending, is_auto, plan_auto, plan_explicit
 from mmrouter.dialects import DIALECTS
+from mmrouter.dialects.question import Ask
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.registry import Registry
 from mmrouter.router.ports import Budget, Classify, Health
@@ -40,7 +41,7 @@ class Planner:
         self._budget = budget
         self._local = local
 
-    async def __call__(self, request: Request) -> tuple[Plan, str | None]:
+    async def __call__(self, request: Request, ask: Ask | None = None) -> tuple[Plan, str | None]:
         dialect = DIALECTS[request.dialect]
         needs = dialect.needs(request.body)
         stands = _FREE if self._budget is None else await self._budget.standing(request)
@@ -55,7 +56,7 @@ class Planner:
             return plan_explicit(self._registry.priced(request.model), needs, snapshot), None
         if request.dialect is Dialect.EMBEDDINGS:
             raise InvalidRequestError("Embeddings need a named model, not 'auto'", param="model")
-        classification, judged = await self._classify(dialect.conversation(request.body))
+        classification, judged = await self._classify(dialect.conversation(request.body), ask)
         plan = plan_auto(
             request.model, classification, needs, self._config, self._registry.priced, snapshot
         )

@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Protocol
 
 from mmrouter.decide.budget import Standing
+from mmrouter.decide.gate import Verdict
 from mmrouter.dialects import Conversation
-from mmrouter.types import Attempt, Classification, Nanos, Outcome, Plan, Request, Target
+from mmrouter.dialects.answer import Answer
+from mmrouter.dialects.question import Ask
+from mmrouter.types import Classification, Nanos, Outcome, Plan, Request, Target
 
 
 class Classify(Protocol):
     """Labels a conversation."""
 
-    async def __call__(self, conversation: Conversation) -> tuple[Classification, str]:
-        """The classification, and the text that was judged. Never raises."""
+    async def __call__(
+        self, conversation: Conversation, ask: Ask | None = None, /
+    ) -> tuple[Classification, str]:
+        """The classification, and the text that was judged. Never raises.
+
+        Args:
+            ask: None where nobody may be called.
+        """
 
 
 class Books(Protocol):
@@ -81,8 +90,11 @@ class Health(Protocol):
 class Gate(Protocol):
     """Judges a cheap answer before anybody sees it."""
 
-    async def __call__(self, request: Request, text: str, attempt: Attempt) -> str | None:
-        """Why the answer is not good enough; None accepts it."""
+    async def __call__(self, request: Request, answer: Answer, ask: Ask) -> Verdict:
+        """Whether a whole answer is good enough. Never raises."""
+
+    def so_far(self, request: Request, answer: Answer) -> Verdict:
+        """Whether what has arrived of an answer may flow on. Never raises."""
 
 
 class Observer(Protocol):
@@ -94,5 +106,9 @@ class Observer(Protocol):
 class Plans(Protocol):
     """Decides for a request."""
 
-    async def __call__(self, request: Request) -> tuple[Plan, str | None]:
-        """The plan, and the judged text (None where nothing was classified)."""
+    async def __call__(self, request: Request, ask: Ask | None) -> tuple[Plan, str | None]:
+        """The plan, and the judged text (None where nothing was classified).
+
+        Args:
+            ask: None where nobody may be called.
+        """

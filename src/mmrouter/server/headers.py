@@ -135,7 +135,7 @@ def outcome_headers(accepted: Accepted, outcome: Outcome) -> Pairs:
         outcome.request.id,
         accepted.plan,
         accepted.target,
-        attempts=len(outcome.attempts),
+        attempts=len(outcome.tries),
         fallback=outcome.fallback_used,
         overhead_ms=outcome.overhead_ms,
     )
