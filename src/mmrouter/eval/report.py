@@ -180,7 +180,7 @@ p.dim,.dim{color:var(--dim)}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .bar{background:var(--bar);height:.7rem;border-radius:.2rem;min-width:1px}
-td.text{max-width:26rem;overflow-wrap:anywhere}
+td.text{max-width:26rem;overflow-wrap:break-word}
 """
 
 
