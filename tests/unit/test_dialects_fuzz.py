@@ -4,8 +4,6 @@ something is missing."""
 from __future__ import annotations
 
 import contextlib
-import copy
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from mmrouter.dialects import DIALECTS
 from mmrouter.types import Dialect
 from tests.support import anthropic_answers, openai_answers
+from tests.support.broken import broken
 
 _CASES = {
     Dialect.CHAT: openai_answers.CHAT,
@@ -32,41 +31,12 @@ _ANSWERS: dict[Dialect, list[Any]] = {
 }
 _EVENTS = {name: [list(c.events) for c in cases if c.events] for name, cases in _CASES.items()}
 
-_WRONG = st.one_of(
-    st.sampled_from([None, True, 0, -1, 2**64 - 1, 1e300, "", "data:", "image", [], {}, [[]]]),
-    st.sampled_from([[None, "x", 1], {"type": []}, {"type": {}, "content": [{"type": 1}]}]),
-)
-
-
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside of some JSON."""
-    if path:
-        yield path
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _places(inner, (*path, key))
-
-
-@st.composite
-def _broken(draw: st.DrawFn, originals: list[Any]) -> Any:
-    """One of the originals with up to three of its values replaced."""
-    value = copy.deepcopy(draw(st.sampled_from(originals)))
-    for _ in range(draw(st.integers(0, 3))):
-        places = list(_places(value))
-        if places:
-            *above, last = draw(st.sampled_from(places))
-            place = value
-            for key in above:
-                place = place[key]
-            place[last] = copy.deepcopy(draw(_WRONG))
-    return value
-
 
 @pytest.mark.parametrize("name", Dialect)
 @given(data=st.data())
 @settings(max_examples=300)
 def test_any_body(name: Dialect, data: st.DataObject) -> None:
-    body = data.draw(_broken(_BODIES[name]))
+    body = data.draw(broken(_BODIES[name]))
     dialect = DIALECTS[name]
     before = orjson.dumps(body)
     dialect.conversation(body)
@@ -85,10 +55,10 @@ def test_any_body(name: Dialect, data: st.DataObject) -> None:
 def test_any_answer(name: Dialect, data: st.DataObject) -> None:
     reader = DIALECTS[name].reader({})
     if name in _EVENTS and data.draw(st.booleans()):
-        for event in data.draw(_broken(_EVENTS[name])):
+        for event in data.draw(broken(_EVENTS[name])):
             reader.feed(orjson.dumps(event))
     else:
-        reader.whole(data.draw(_broken(_ANSWERS[name])))
+        reader.whole(data.draw(broken(_ANSWERS[name])))
     usage = reader.usage
     assert usage is None or min(usage.input_tokens, usage.output_tokens) >= 0
     assert isinstance(reader.finish_reason, str | None)

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmrouter.dialects.base import Json, items, mapping
 from mmrouter.errors import InvalidRequestError
+from mmrouter.providers import shapes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +180,7 @@ def chat(body: Json, route: Route) -> dict[str, Any]:
         arguments["extra_body"] = beside
     if not route.openai_like:
         _check_chat(body, route)
+        shapes.check_chat(body)
     return arguments
 
 
@@ -198,6 +200,7 @@ def responses(body: Json, route: Route) -> dict[str, Any]:
         for part in items(item.get("content")):
             if part.get("type") not in _INPUT_PARTS or "file_id" in part:
                 raise _refusal("input", route, f"a part of type '{part.get('type')}'")
+    shapes.check_responses(body)
     return arguments
 
 
@@ -214,6 +217,7 @@ def messages(body: Json, route: Route) -> dict[str, Any]:
         return arguments
     arguments = _translated(body, route, _MESSAGES_FIELDS)
     _check_messages(body, route)
+    shapes.check_messages(body)
     config = dict(mapping(arguments.pop("output_config", None)))
     effort = _effort(mapping(arguments.pop("thinking", None)), config.pop("effort", None))
     if config.keys() - {"format"}:
