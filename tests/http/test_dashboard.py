@@ -1,0 +1,226 @@
+"""The dashboard's data and its doors, over sockets."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.http.serving import Served, serving
+from tests.support.configs import config_for
+from tests.support.upstream import Upstream, failing
+
+PAGE = "/dashboard"
+API = "/dashboard/api/"
+
+
+@pytest.fixture
+def served(upstream: Upstream, db: str) -> Iterator[Served]:
+    """A server with seven requests, one of which failed."""
+    config = config_for({"m": upstream.base_url}, tracker={"store_prompts": True})
+    with serving(config, db) as running:
+        for number in range(6):
+            headers = {"x-mmrouter-tags": f"t{number % 2},all", "x-mmrouter-session": "s"}
+            assert running.chat(headers, stream=number % 2 == 0).status == 200
+        upstream.handler = failing(400)
+        assert running.chat({"x-mmrouter-tags": "=1+1"}).status == 400
+        upstream.handler = None
+        yield running
+
+
+def get(served: Served, path: str, **headers: str) -> Any:
+    answer = served.ask("GET", API + path, headers=headers)
+    assert answer.status == 200, answer.raw
+    return answer.json
+
+
+@pytest.mark.parametrize("sort", ["started", "cost", "latency", "tokens"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_pages_hold_every_request_once_and_in_order(served: Served, sort: str, order: str) -> None:
+    whole = get(served, f"requests?sort={sort}&order={order}")["rows"]
+    assert len(whole) == 7
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = get(served, f"requests?sort={sort}&order={order}&limit=2{after}")
+        seen += [row["id"] for row in page["rows"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == [row["id"] for row in whole]
+    assert len(set(seen)) == 7
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 7),
+        ("status=ok", 6),
+        ("status=failed", 1),
+        ("tag=t0", 3),
+        ("tag=all", 6),
+        ("session=s", 6),
+        ("model=m", 6),
+        ("key=nobody", 0),
+        ("min_cost=0.0000001", 6),
+        ("max_cost=0", 1),
+        ("since=99999999999", 0),
+        ("until=99999999999", 7),
+        ("complexity=simple&tag=t1", 3),
+        ("complexity=complex", 0),
+    ],
+)
+def test_filters_agree_everywhere(served: Served, query: str, count: int) -> None:
+    assert len(get(served, f"requests?{query}")["rows"]) == count
+    assert get(served, f"count?{query}")["requests"] == count
+    assert sum(cell["requests"] for cell in get(served, f"traffic?{query}")["cells"]) == count
+    assert sum(row["requests"] for row in get(served, f"grid?{query}")["answers"]) == count
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("requests?sort=prompt", "requests?order=up", "requests?limit=9999", "requests?after=x"),
+        *("traffic?zone=Mars/Base", "traffic?zone=../../etc/passwd", "count?since=soon"),
+        *("count?status=good", "count?min_cost=-1", "count?max_cost=nan", "request/req_none"),
+    ],
+)
+def test_what_means_nothing_is_refused(served: Served, path: str) -> None:
+    answer = served.ask("GET", API + path)
+    assert answer.status == 400
+    assert answer.json["error"]["message"]
+
+
+def test_sums_are_those_of_the_books(served: Served) -> None:
+    rows = get(served, "requests")["rows"]
+    spent = sum(row["cost_nanos"] for row in rows)
+    assert spent > 0
+    assert sum(cell["cost_nanos"] for cell in get(served, "traffic")["cells"]) == spent
+    assert get(served, "savings")["spent_nanos"] == spent
+    assert get(served, "budgets")["month"]["settled_nanos"] == spent
+    assert sum(model["cost_nanos"] for model in get(served, "models")["models"]) == spent
+
+
+def test_a_story_is_whole(served: Served) -> None:
+    row = get(served, "requests?status=failed")["rows"][0]
+    story = get(served, f"request/{row['id']}")
+    assert story["attempts"][0]["http_status"] == 400
+    assert story["reasons"]
+    assert story["prompt"] == "What is 2+2?"
+
+
+def test_a_trial_calls_nobody_and_leaves_no_trace(served: Served, upstream: Upstream) -> None:
+    before, seen = get(served, "count"), len(upstream.seen)
+    answer = served.ask("POST", API + "trial", {"prompt": "Write a haiku"})
+    assert answer.json["candidates"][0]["model"] == "m"
+    assert answer.json["classification"]["category"]
+    named = served.ask("POST", API + "trial", {"prompt": "x", "model": "nonesuch"})
+    assert "nonesuch" in named.json["refused"]
+    assert len(upstream.seen) == seen
+    assert get(served, "count") == before
+
+
+def test_a_spreadsheet_runs_nothing(served: Served) -> None:
+    answer = served.ask("GET", API + "export/csv?tag=%3D1%2B1")
+    assert answer.headers["content-disposition"].endswith('requests.csv"')
+    head, row, end = answer.raw.decode().split("\r\n")
+    assert head.startswith("id,started,status")
+    assert (row.startswith("req_"), end) == (True, "")
+    lines = served.ask("GET", API + "export/jsonl").raw.splitlines()
+    assert len(lines) == 7
+    assert json.loads(lines[0])["attempts"]
+    assert served.ask("GET", API + "export/exe").status == 400
+
+
+def test_parquet_is_what_the_books_hold(served: Served) -> None:
+    import io
+
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(served.ask("GET", API + "export/parquet").raw))
+    assert table.num_rows == 7
+
+
+def test_the_stream_speaks_when_a_request_has_ended(served: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", API + "live")
+    response = connection.getresponse()
+    assert response.getheader("content-type", "").startswith("text/event-stream")
+    first = json.loads(response.readline().removeprefix(b"data: "))
+    assert first["requests"] == 7
+    threading.Timer(0.2, served.chat).start()
+    response.readline()
+    second = json.loads(response.readline().removeprefix(b"data: "))
+    assert second["requests"] == 8
+    connection.close()
+
+
+def test_an_open_stream_does_not_hold_the_server_up(upstream: Upstream, db: str) -> None:
+    with serving(config_for({"m": upstream.base_url}), db) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+        connection.request("GET", API + "live")
+        response = connection.getresponse()
+        response.readline()
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    connection.close()
+
+
+def test_the_page_may_load_nothing_from_elsewhere(served: Served) -> None:
+    answer = served.ask("GET", PAGE, headers={"accept-encoding": "gzip"})
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "*" not in policy
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert b"<div id=" in gzip.decompress(answer.raw)
+    script = answer_of_script(served)
+    assert "immutable" in script.headers["cache-control"]
+
+
+def answer_of_script(served: Served) -> Any:
+    html = served.ask("GET", PAGE).raw.decode()
+    return served.ask("GET", html.split('src="')[1].split('"')[0])
+
+
+@pytest.mark.parametrize("path", ["meta", "requests", "live", "export/csv", "nothing"])
+def test_data_needs_the_key_and_the_page_does_not(
+    upstream: Upstream, db: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("MMROUTER_API_KEY", "mm-key")
+    with serving(config_for({"m": upstream.base_url}), db) as served:
+        assert served.ask("GET", API + path).status == 401
+        assert served.ask("GET", API + path, headers={"x-api-key": "wrong"}).status == 401
+        assert served.ask("GET", PAGE).status == 200
+        key = {"authorization": "Bearer mm-key"}
+        assert served.ask("GET", API + "meta", headers=key).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"host": "evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}],
+)
+@pytest.mark.parametrize("path", [PAGE, API + "meta", API + "export/csv"])
+def test_other_peoples_pages_are_kept_out(
+    served: Served, headers: dict[str, str], path: str
+) -> None:
+    assert served.ask("GET", path, headers=headers).status == 403
+
+
+def test_feedback_from_another_page_is_refused(served: Served) -> None:
+    id = get(served, "requests")["rows"][0]["id"]
+    path, good = f"{API}feedback/{id}", {"score": 1}
+    foreign = served.ask("POST", path, good, {"origin": "http://evil.example"})
+    plain = served.ask("POST", path, good, {"content-type": "text/plain"})
+    assert (foreign.status, plain.status) == (403, 415)
+    assert served.ask("POST", path, {"score": 2}).status == 400
+    assert served.ask("POST", path, good).status == 200
+    assert get(served, f"request/{id}")["feedback"][0]["score"] == 1
+    assert served.ask("POST", f"{API}feedback/req_none", good).status == 400
