@@ -283,17 +283,14 @@ async def test_keys_and_tags_have_limits_of_their_own(upstream: Upstream, db: st
 PRICES = {"dear": {"input": 10, "output": 20}, "cheap": {"input": 1, "output": 2}}
 
 
-def two(
-    upstream: Upstream, *, route: str = "dear", unknown: bool = False, **changes: Any
-) -> Config:
-    """A route to `dear` alone; `cheap` is configured for other buckets."""
+def two(upstream: Upstream, *, unknown: bool = False, **changes: Any) -> Config:
+    """A route to `dear`; `cheap` is configured too, for cascades, which are not enabled."""
     plain = limited(upstream, **changes).model_dump(mode="json")
     rows = {
         name: {"provider": "at-a", **({} if unknown else {"price": price})}
         for name, price in PRICES.items()
     }
-    routes = {c: one_route(route)[c] for c in ("simple", "medium")}
-    routes["complex"] = one_route("cheap")["complex"]
+    routes = one_route("dear", cascade=("cheap",))
     return Config.model_validate({**plain, "models": rows, "routes": routes})
 
 

@@ -45,9 +45,11 @@ def config(route: str) -> Config:
 
 
 def row(number: int, model: str, *, prompt: int = 1_000, output: int = 100) -> dict[str, Any]:
+    """A request of always the same bucket."""
     return {
+        "id": str(number),
         "model": model,
-        "messages": [{"role": "user", "content": f"What is {number} plus {number}?"}],
+        "messages": [{"role": "user", "content": "What is the capital of France?"}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": output},
     }
 

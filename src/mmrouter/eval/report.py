@@ -129,8 +129,8 @@ def _buckets(tally: Tally) -> Counter[str]:
 
 def dollars(nanos: int) -> str:
     """An amount for people: whole cents where it is large, more digits where it is small."""
-    usd = to_usd(nanos)
-    return f"${usd:,.2f}" if abs(usd) >= 1 else f"${usd:.6f}"
+    sign, usd = "-" if nanos < 0 else "", abs(to_usd(nanos))
+    return f"{sign}${usd:,.2f}" if usd >= 1 else f"{sign}${usd:.6f}"
 
 
 def between(amount: Amount) -> str:
