@@ -68,6 +68,19 @@ def mistyped(text: str, rng: random.Random) -> str:
     return re.sub(r"[.,;:'’!]", "", text) if rng.random() < 0.6 else text
 
 
+POLITE = (
+    "Hey, hope all is good. ", "Hi team, quick one from me: ", "Hello! I was wondering. ",
+    "Please could somebody look into this for me. ", "Good day to you, here's my request. ",
+    "Sorry for the bother! ", "If it isn't too much trouble, ", "I'd love some help here: ",
+    "Would you be so kind as to do this for me? ", "No rush, but I need this. ",
+)  # fmt: skip
+
+
+def polite(text: str, rng: random.Random) -> str:
+    """The text with a courtesy before it."""
+    return rng.choice(POLITE) + text
+
+
 class Vectors:
     """The shipped static vectors of subword pieces, mean length 1."""
 
@@ -118,11 +131,12 @@ def fit(rows: list[Row]) -> Weights:
     rng = random.Random(7)
     judged = [(row, row.judged) for row in rows]
     copies = [
-        (row, replace(row.judged, text=mistyped(row.judged.text, rng)))
-        for row in rows
-        if row.lang == "en"
+        (row, replace(text, text=change(text.text, rng)))
+        for row, text in judged
+        if row.lang == "en" and not text.follow_up
+        for change in (mistyped, polite)
     ]
-    strength = np.array([1.0] * len(judged) + [0.5] * len(copies))
+    strength = np.array([1.0] * len(judged) + [0.4] * len(copies))
     judged += copies
     named = [cues(text) for _, text in judged]
     counts = Counter(name for names in named[: len(rows)] for name in names)

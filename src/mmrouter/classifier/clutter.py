@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from mmrouter.classifier import lines
+from mmrouter.classifier.courtesy import without_courtesy
 from mmrouter.classifier.sections import asked_section
 
 HEAD = 24_000
@@ -76,7 +77,8 @@ _INLINE = _set("""
 
 _FENCE = re.compile(r"^[ \t>]{0,8}(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 _QUOTED = re.compile(
-    r'(?<![\w.,!?])"(?=\S)[^"]{120,}"(?!\w)|“[^”]{120,}”|«[^»]{120,}»|„[^“”]{120,}[“”]|「[^」]{60,}」'
+    r'(?<![\w.,!?])"(?=\S)[^"]{120,}"(?!\w)'
+    r"|“[^“”]{120,}”|«[^«»]{120,}»|„[^„“”]{120,}[“”]|「[^「」]{60,}」"
 )
 _SPACES = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"\n\s*\n\s*")
@@ -97,8 +99,8 @@ def clean(text: str) -> Cleaned:
     if len(text) > HEAD + TAIL:
         text = text[:HEAD] + "\n\n" + text[-TAIL:]
     text = text.strip()
-    if "\n" not in text and "<" not in text and len(text) < 140:
-        return Cleaned(text)
+    if "\n" not in text and "<" not in text and len(text) < 140 and text[:1] not in ("{", "["):
+        return Cleaned(without_courtesy(text))
     if _HARNESS.match(text):
         return Cleaned("", 0, len(text))
     whole = len(text)
@@ -116,7 +118,8 @@ def clean(text: str) -> Cleaned:
     text = _without_quotes(text)
     text = text.replace(lines.MARK, "")
     text = _BLANKS.sub("\n\n", _SPACES.sub(" ", text)).strip()
-    return Cleaned(text, code, max(0, whole - len(text) - code))
+    pasted = max(0, whole - len(text) - code)
+    return Cleaned(without_courtesy(text), code, pasted)
 
 
 def _without_blocks(text: str, depth: int) -> tuple[str, int]:

@@ -24,9 +24,11 @@ TAIL = 900
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:[.,]\d+)*|[?？؟]")
 _DENSE = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,400}")
 _IDENTIFIER = re.compile(
-    r"[a-z]\w*\(|\b[a-z]+_[a-z]\w*|\b[a-z]+[A-Z][a-z]\w*|\b\w+::\w|->|=>|==|&&|\$\{|`[^`\n]+`|</?\w+>"
+    r"\b[a-z]\w*\(|\b[a-z]+_[a-z]\w*|\b[a-z]+[A-Z][a-z]\w*|\b\w+::\w|->|=>|==|&&|\$\{|`[^`\n]+`|</?\w+>"
     r"|\w\.(?:py|js|tsx?|jsx|go|rs|java|kt|rb|php|cpp|cs|sql|sh|ya?ml|json|toml|css|html?)\b"
 )
+_HINT = re.compile(r"[_(>=&$`<]|::|[a-z][A-Z]|\w\.[a-z]")
+"""Without one of these there is no identifier: spares most texts the longer search."""
 _SUMS = re.compile(r"\d\s*[-+*/x×÷^%=]\s*\d|\d\s*%")
 _LATIN_C = re.compile(r"\bc(?:\+\+|#)", re.IGNORECASE)
 _LONGEST = 24
@@ -179,7 +181,7 @@ def _form(judged: Judged, text: str) -> Iterator[str]:
         yield "k:code"
     if judged.images:
         yield "k:image"
-    identifiers = len(_IDENTIFIER.findall(text))
+    identifiers = len(_IDENTIFIER.findall(text)) if _HINT.search(text) else 0
     if identifiers:
         yield "k:identifier"
     if identifiers > 2:

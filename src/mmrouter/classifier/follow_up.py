@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from mmrouter.classifier import follow_up_words as words
 
-MOST_WORDS = 14
+MOST_WORDS = 16
 """A follow-up is short; a longer turn says itself what it wants."""
 
 
@@ -15,28 +16,39 @@ def _any(block: str) -> str:
     return "(?:" + "|".join(line.strip() for line in block.strip().splitlines()) + ")"
 
 
-def _starts(block: str, lead: str) -> re.Pattern[str]:
-    """The block at a turn's start, after some of the lead's words, ending with a word."""
+def _starts(block: str, lead: str, *, whole: bool = False) -> re.Pattern[str]:
+    """The block at a turn's start, after some of the lead's words; `whole` ends with a word."""
     dense = r"[\u0e00-\u0e7f\u3000-\u9fff\uac00-\ud7af]"
-    return re.compile(
-        rf"\W*(?:(?:{lead})\W+){{0,3}}{_any(block)}(?=\W|$|(?<={dense})|{dense})", re.IGNORECASE
-    )
+    end = rf"(?=\W|$|(?<={dense})|{dense})" if whole else ""
+    return re.compile(rf"\W*(?:(?:{lead})\W+){{0,3}}{_any(block)}{end}", re.IGNORECASE)
 
 
-_THANKS = re.compile(_any(words.THANKS), re.IGNORECASE)
-_YES = _starts(words.YES, "oh|ok|okay|hmm|ah|haha|well|and|please|pls|thanks|great|cool|perfect")
-_WEAK_YES = _starts(words.WEAK_YES, "oh|ok|okay|hmm|ah|haha|well|and|please|pls")
-_CONTINUE = _starts(words.CONTINUE, "ok|okay|please|pls|yes|and|now|great|nice|cool|haha|lol|good")
-_SAME = _starts(
-    words.SAME,
-    "ok|okay|please|pls|great|nice|cool|good|perfect|thanks?|thx|hm+|so|right|alright|lovely|super",
-)
-_SMALL_TALK = re.compile(rf"(?:[\W\d]|\b{_any(words.SMALL_TALK)}(?:\b|$))+\Z", re.IGNORECASE)
-_SMALL_DENSE = re.compile(
-    rf"(?:\W|{_any(words.SMALL_TALK.split('nhiều', 1)[1].split('|', 1)[1])})+\Z"
-)
-_GREETING = re.compile(rf"\W*{_any(words.GREETING)}(?=\W|$)", re.IGNORECASE)
-_OFFERS = re.compile(rf"\b{_any(words.OFFERS_SPACED)}\b|{_any(words.OFFERS_DENSE)}", re.IGNORECASE)
+class _Patterns:
+    """The word lists, compiled: a tenth of a second that a single turn never spends."""
+
+    def __init__(self) -> None:
+        lead = "oh|ok|okay|hmm|ah|haha|well|and|please|pls"
+        praise = "great|nice|cool|good|perfect|thanks?|thx|lovely|super|haha|lol"
+        self.thanks = re.compile(_any(words.THANKS), re.IGNORECASE)
+        self.yes = _starts(words.YES, f"{lead}|{praise}", whole=True)
+        self.weak_yes = _starts(words.WEAK_YES, lead, whole=True)
+        self.continues = _starts(words.CONTINUE, f"{lead}|{praise}|yes|now")
+        self.same = _starts(words.SAME, f"{lead}|{praise}|so|right|alright")
+        self.small_talk = re.compile(
+            rf"(?:[\W\d]|\b{_any(words.SMALL_TALK)}(?:\b|$))+\Z", re.IGNORECASE
+        )
+        self.small_dense = re.compile(rf"(?:\W|{_any(words.SMALL_DENSE)})+\Z")
+        self.greeting = re.compile(rf"\W*{_any(words.GREETING)}(?=\W|$)", re.IGNORECASE)
+        self.offers = re.compile(
+            rf"\b{_any(words.OFFERS_SPACED)}\b|{_any(words.OFFERS_DENSE)}", re.IGNORECASE
+        )
+
+
+@cache
+def _patterns() -> _Patterns:
+    return _Patterns()
+
+
 _PLEASE = re.compile(
     r"\b(?:yes|yeah|yep|please|pls|sure|do|ja|bitte|oui|sí|sim|tak|да|evet)\b|お願い|好|네|부탁",
     re.IGNORECASE,
@@ -66,27 +78,32 @@ def is_small_talk(text: str) -> bool:
     """Thanks, praise, hello, goodbye: nothing is asked."""
     if len(text) > 90:
         return False
-    if _SMALL_TALK.match(text) or (not text.isascii() and _SMALL_DENSE.match(text)):
+    if _patterns().small_talk.match(text) or (
+        not text.isascii() and _patterns().small_dense.match(text)
+    ):
         return True
     if "?" in text or "？" in text:
         return False
     return bool(
-        (_THANKS.search(text) and size(text) <= 6) or (_GREETING.match(text) and size(text) <= 4)
+        (_patterns().thanks.search(text) and size(text) <= 6)
+        or (_patterns().greeting.match(text) and size(text) <= 4)
     )
 
 
 def is_thanks(text: str) -> bool:
     """Thanks are in it."""
-    return bool(_THANKS.search(text))
+    return bool(_patterns().thanks.search(text))
 
 
 def is_yes(text: str) -> bool:
     """It accepts what was offered, perhaps with a wish added ("yes, but shorter")."""
-    found = _YES.match(text)
+    found = _patterns().yes.match(text)
     if not found:
         return False
     more = size(text[found.end() :])
-    return more <= (3 if _WEAK_YES.match(text) else 9)
+    if _patterns().weak_yes.match(text):
+        return more <= 3 and not (more and ("?" in text or "？" in text))
+    return more <= 9
 
 
 def takes_up(text: str) -> bool:
@@ -99,7 +116,7 @@ def takes_up(text: str) -> bool:
 
 def continues(text: str) -> bool:
     """It wants more of the same: "continue", "and for B?", "now in French"."""
-    return bool(_CONTINUE.match(text) or _SAME.match(text))
+    return bool(_patterns().continues.match(text) or _patterns().same.match(text))
 
 
 def leans_back(text: str) -> bool:
@@ -124,7 +141,7 @@ def offer(answer: str) -> str:
     sentences = [s.strip() for s in _SENTENCE.findall(answer[-700:]) if s.strip()]
     for index in range(len(sentences) - 1, max(-1, len(sentences) - 5), -1):
         sentence = sentences[index]
-        if _OFFERS.search(sentence):
+        if _patterns().offers.search(sentence):
             if size(sentence) < 6 and index:
                 return f"{sentences[index - 1]} {sentence}"
             return str(sentence)

@@ -15,7 +15,8 @@ THANKS = r"""
     gracias|obrigad|valeu|grazie|bedankt|dank (?:je|u)|dzi[eę]k|спасиб|благодар|дякую|te[sş]ekk
     sa[gğ] ?ol|شكر|תודה|ممنون|مرسی|متشکر|سپاس|धन्यवाद|शुक्रिया|dhanyavaad|shukriya|ধন্যবাদ|谢|謝
     多谢|感谢|ありがと|感謝|助かりました|감사|고마|c[aả]m [oơ]n|ขอบคุณ|ขอบใจ|terima ?kasih
-    makasih|\btack\b|\btakk\b|\btak\b|ευχαριστ|d[ií]ky|d[eě]kuj|ďakuj|mul[tț]umesc|\bmersi\b
+    makasih|\btack\b|\btakk\b|(?:mange|tusind) tak\b|\btak (?:for|skal)\b
+    ευχαριστ|d[ií]ky|d[eě]kuj|ďakuj|mul[tț]umesc|\bmersi\b
     k[oö]sz|kiitos|kiitti|hvala|ačiū|paldies|aitäh|salamat|asante|நன்றி|నమస్కార|ధన్యవాద|شکریہ
 """
 """Anywhere in a turn: thanks."""
@@ -61,6 +62,8 @@ CONTINUE = r"""
 """At the start of a turn: more of the same."""
 
 SAME = r"""
+    (?:do )?likewise\b|retell
+    (?:make|turn|put|rename|shorten|translate|rewrite) (?:it|that|this|them)\b
     (?:and |but |now )*(?:the |do the |do )?same\b
     and (?:for|in|with|what|how|if|the|now|to|on|a|my|also|why)\b|what about|how about|wh?at if
     now (?:for|in|with|do|make|the|as|to)\b|but (?:for|in|with|make|shorter|what|why)\b|instead
@@ -124,13 +127,17 @@ SMALL_TALK = r"""
     отлично|супер|привет|здравствуйте|добрый|день|вечер|дуже|дякую|привіт|çok|teşekkürler|ederim
     sağol|eyvallah|merhaba|selam|günaydın|mycket|tusen|tack|takk|tak|hei|moi|kiitos|paljon|mockrát
     díky|děkuji|ahoj|mulțumesc|mersi|salut|bună|köszönöm|szépen|nagyon|szia|terima|kasih|makasih
-    banyak|halo|cảm|ơn|nhiều|bạn|xin|chào|[谢謝了你您太多感好的明白懂棒很啦呀哈是吗嗨早]|ありがとう
-    ございます|ございました|助かりました|なるほど|了解|です|こんにちは|おはよう|감사합니다|고마워요?
-    고맙습니다|네|정말|안녕하세요|안녕|شكرا|شكرًا|جزيلا|جزيلاً|لك|مرحبا|أهلا|السلام|عليكم|תודה|רבה|לך
-    שלום|היי|ممنون|مرسی|خیلی|متشکرم|سلام|धन्यवाद|बहुत|शुक्रिया|आपका|नमस्ते|ধন্যবাদ|অনেক|ขอบคุณ|มาก
-    ครับ|ค่ะ|นะ|สวัสดี|ευχαριστώ|πολύ|γεια|σου|καλημέρα
+    banyak|halo|cảm|ơn|nhiều|bạn|xin|chào
+    شكرا|شكرًا|جزيلا|جزيلاً|لك|مرحبا|أهلا|السلام|عليكم|תודה|רבה|לך|שלום|היי|ممنون|مرسی|خیلی|متشکرم
+    سلام|धन्यवाद|बहुत|शुक्रिया|आपका|नमस्ते|ধন্যবাদ|অনেক|ευχαριστώ|πολύ|γεια|σου|καλημέρα
 """
 """A turn of these words alone asks for nothing."""
+
+SMALL_DENSE = r"""
+    [谢謝了你您太多感好的明白懂棒很啦呀哈是吗嗨早]|ありがとう|ございます|ございました|助かりました|なるほど|了解|です|こんにちは|おはよう|감사합니다|고마워요?
+    고맙습니다|네|정말|안녕하세요|안녕|ขอบคุณ|มาก|ครับ|ค่ะ|นะ|สวัสดี
+"""
+"""The same in scripts without spaces."""
 
 GREETING = r"""
     hi|hello|hey|yo|good (?:morning|evening|afternoon)|morning|hallo|guten \w+|bonjour|salut|hola

@@ -15,7 +15,7 @@ _CODE = re.compile(
     r"while|if|elif|else|switch|case|try|except|catch|finally|with|yield|raise|throw|print|echo|"
     r"end|begin|begin|do|then|fi|done|esac|local|set|use|pub|mod|match|loop|val|override|"
     r"defmodule|defp|Sub|Dim|Next|End)\b.*(?:[;:{}()\[\]=]|\bthen|\bdo)\s*(?:(?://|#|--).*)?$"
-    r"|.*[;{}]\s*(?:(?://|#|--|/\*).*)?$"
+    r"|return(?: [\w.]+)?\s*$|.*[;{}]\s*(?:(?://|#|--|/\*).*)?$"
     r"|[\])}>]+[;,)]*\s*$"
     r"|#include\b|#!|@\w+(?:\(.*\))?\s*$|//|/\*|\*/|<!--|<\?|<!"
     r"|(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|LEFT|INNER|GROUP|ORDER|HAVING|"

@@ -92,13 +92,12 @@ def asked_section(text: str) -> str:
             return found
     if ":" not in text and "：" not in text and "#" not in text and "[" not in text:
         return text
-    text = _last_speech(text)
     marks = [(m.start(), m, False) for m in _LABEL.finditer(text)]
     marks += [(m.start(), m, True) for m in _HEADING.finditer(text)]
     ends = [m.start() for m in _BOILERPLATE.finditer(text)]
     if not any(m.group("ask") for _, m, _ in marks):
         before = text[: ends[0]].strip() if ends else ""
-        return before or text
+        return _last_speech(before or text)
     marks.sort(key=lambda mark: mark[0])
     others = sum(1 for _, m, _ in marks if m.group("other"))
     sections: list[str] = []
