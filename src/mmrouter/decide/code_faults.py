@@ -100,9 +100,11 @@ def _loads(line: str) -> bool:
 
 
 _SKIPPED = re.compile(
-    r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`",
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n]){0,300}\"|'(?:\\.|[^'\\\n]){0,300}'|"
+    r"`(?:\\.|[^`\\]){0,2000}`",
     re.DOTALL,
 )
+"""Comments and strings; their length is bounded, so that quotes without end cost no time."""
 
 
 def _balanced(code: str) -> bool:

@@ -18,8 +18,8 @@ _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _OPENING = 400
 """Characters in which an answer that gives up says so."""
 
-_ENOUGH = 450
-"""Characters after which an answer that began with a doubt has said something."""
+_ENOUGH = 200
+"""Characters after a doubt in which an answer has said something all the same."""
 
 _HELP = (
     r"(?:help|assist|do that|do this|fulfil+|comply|provide|create|generate|write|answer|support|"
@@ -61,7 +61,7 @@ _IGNORANT = re.compile(
 _ELSEWHERE = re.compile(
     # German
     r"\b(?:das|dabei|dazu|leider|ich) (?:kann|darf|möchte) ich (?:(?:ihnen|dir|leider|dazu|dabei|das|hier|nicht) )*"
-    r"nicht|ich (?:kann|darf) (?:(?:ihnen|dir|das|dazu|dabei|diese\w*|hier|leider|ihre|deine|bei) )*"
+    r"(?:nicht|keine)|weiß ich (?:leider |auch )?nicht|ich (?:kann|darf) (?:(?:ihnen|dir|das|dazu|dabei|diese\w*|hier|leider|ihre|deine|bei) )*"
     r"(?:\w+ )?(?:leider )?(?:nicht|keine)|ich (?:weiß|weiss) (?:es |das )?(?:leider )?(?:nicht|auch nicht)|"
     r"ich bin (?:mir )?nicht (?:ganz )?sicher|ich bin nicht in der lage|dazu liegen mir keine|"
     r"dazu habe ich (?:leider )?keine|keine (?:ahnung|informationen)|es ist mir (?:leider )?nicht möglich|"
@@ -132,11 +132,11 @@ def gives_up(asked: str, text: str, phrases: Sequence[str]) -> str | None:
     if _COMPOSES.search(asked[:600]):
         # the text may speak as somebody else: only what is said of the request counts
         first = opening[:200]
-        refused = _OF_THE_REQUEST.search(first) and len(text) < _ENOUGH
+        refused = _OF_THE_REQUEST.search(first) and len(text) < 2 * _ENOUGH
         other = _ELSEWHERE.search(first) and len(text) < 120 and not _writes_elsewhere(asked)
         return "a refusal" if refused or other else None
     after = len(text) - _end(_first_of(opening))
-    little = len(text) < _ENOUGH or after < 200
+    little = after < _ENOUGH
     if "```" in text and len(text) > 200:
         return None
     if little:
