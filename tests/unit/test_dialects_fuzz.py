@@ -70,3 +70,12 @@ def test_any_answer(name: Dialect, data: st.DataObject) -> None:
 def test_noise_in_an_event_is_a_value_error(name: Dialect, noise: bytes) -> None:
     with contextlib.suppress(ValueError):
         DIALECTS[name].reader({}).feed(noise)
+
+
+@pytest.mark.parametrize("name", _EVENTS)
+def test_everything_that_was_generated_counts(name: Dialect) -> None:
+    """Calls of tools and reasoning are billed as text is, and a gate sees them."""
+    reader = DIALECTS[name].reader({})
+    case = next(case for case in _CASES[name] if case.name.startswith("tools, parallel"))
+    text = "".join(reader.feed(orjson.dumps(event)).text for event in case.events or ())
+    assert '"Par' in text or '"city"' in text

@@ -166,7 +166,7 @@ def _text(message: Json) -> str:
     """Everything the model generated in a message or delta, tool arguments included."""
     content = message.get("content")
     text = content if isinstance(content, str) else ""
-    if len(message) == 1 or (len(message) == 2 and "role" in message):
+    if "content" in message and len(message) == 1 + ("role" in message):
         return text  # nothing but content, as most deltas are
     for key in ("reasoning_content", "reasoning", "refusal"):
         value = message.get(key)
