@@ -21,7 +21,8 @@ setup: .venv/.ready $(if $(NODE),dashboard/node_modules/.ready)  ## Make .venv w
 	@touch $@
 
 dashboard/node_modules/.ready: dashboard/package-lock.json
-	cd dashboard && npm ci --silent --no-audit --no-fund
+	@# not `npm ci`: npm 11 leaves other platforms' optional packages out of the lock, then misses them
+	cd dashboard && npm install --no-save --silent --no-audit --no-fund
 	@touch $@
 
 run: setup  ## The main job, with no key and no network: classify, route, answer, price, record

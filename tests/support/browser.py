@@ -1,4 +1,4 @@
-"""A real Chromium: the system's, or the one that `npm ci` in dashboard/ brought."""
+"""A real Chromium: the system's, or the one that `make setup` in dashboard/ brought."""
 
 from __future__ import annotations
 
