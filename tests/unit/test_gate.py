@@ -53,8 +53,23 @@ ANY_JSON = st.recursive(
     max_leaves=10,
 )
 KEYWORDS = st.sampled_from(
-    "choices message delta content tool_calls function arguments type text index output "
-    "stop_reason finish_reason refusal content_block".split()  # noqa: SIM905
+    [
+        "choices",
+        "message",
+        "delta",
+        "content",
+        "tool_calls",
+        "function",
+        "arguments",
+        "type",
+        "text",
+        "index",
+        "output",
+        "stop_reason",
+        "finish_reason",
+        "refusal",
+        "content_block",
+    ]
 )
 SHAPED = st.recursive(
     ANY_JSON,
