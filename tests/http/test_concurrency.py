@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
-import pytest
 from aiohttp import web
 
 from tests.support.configs import config_for
@@ -73,7 +72,7 @@ async def _words(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
 
 
 async def test_a_thousand_streams_are_complete_and_in_order_while_one_stalls(
-    upstream: Upstream, tmp_path: Path, record_property: pytest.RecordProperty
+    upstream: Upstream, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     gate, stall = _Gate(_STREAMS), _Gate(1)
     events = [chunk({"content": f"{n} "}) for n in range(_CHUNKS)]

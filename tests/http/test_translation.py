@@ -116,7 +116,7 @@ TO_ANTHROPIC = [
     ),
     Translated(
         "images inline",
-        {"messages": oai._ask({"type": "image_url", "image_url": {"url": oai.PIXEL}})},
+        {"messages": oai.ask({"type": "image_url", "image_url": {"url": oai.PIXEL}})},
         ant.whole(),
         lambda b: _last(b)[1]["source"]["type"] == "base64",
     ),
@@ -218,6 +218,7 @@ async def test_the_openai_sdk_and_a_claude_model(
 ) -> None:
     recorder.handler = _anthropic_upstream(case.answer)
     async with AsyncOpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
+        got: Any
         if stream:
             async with client.chat.completions.stream(model="claude", **case.request) as events:
                 got = await events.get_final_completion()
@@ -248,6 +249,7 @@ async def test_the_anthropic_sdk_and_an_openai_model(
 ) -> None:
     recorder.handler = _openai_upstream(case.answer)
     async with AsyncAnthropic(base_url=server, api_key="none", max_retries=0) as client:
+        got: Any
         if stream:
             async with client.messages.stream(model="gpt", **case.request) as events:
                 got = await events.get_final_message()
@@ -290,9 +292,8 @@ async def test_what_a_claude_model_cannot_be_told_is_refused_by_name(
 ) -> None:
     async with AsyncOpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
         with pytest.raises(openai.BadRequestError, match=field) as caught:
-            await client.chat.completions.create(
-                model="claude", messages=oai.QUESTION, stream=stream, **_CHAT_REFUSED[field]
-            )
+            given: Json = {"messages": oai.QUESTION, "stream": stream, **_CHAT_REFUSED[field]}
+            await client.chat.completions.create(model="claude", **given)
     assert caught.value.param in (field, "modalities")
     assert not recorder.seen
     row = f"`{field}`"
@@ -306,13 +307,8 @@ async def test_what_an_openai_model_cannot_be_told_is_refused_by_name(
 ) -> None:
     async with AsyncAnthropic(base_url=server, api_key="none", max_retries=0) as client:
         with pytest.raises(anthropic.BadRequestError, match=field):
-            await client.messages.create(
-                model="gpt",
-                max_tokens=9,
-                messages=ant.QUESTION,
-                stream=stream,
-                **_MESSAGES_REFUSED[field],
-            )
+            given: Json = {"messages": ant.QUESTION, "stream": stream, **_MESSAGES_REFUSED[field]}
+            await client.messages.create(model="gpt", max_tokens=9, **given)
     assert not recorder.seen
     row = f"`{field}`"
     compatibility.note(_TO_OPENAI, row, "streamed" if stream else "whole", _REFUSED)

@@ -89,9 +89,9 @@ def _spelled(block: Json) -> tuple[Json, list[Json]]:
     kind = block["type"]
     if kind == "text":
         half = len(block["text"]) // 2
-        parts = (block["text"][:half], block["text"][half:])
+        halves = (block["text"][:half], block["text"][half:])
         cited = [{"type": "citations_delta", "citation": c} for c in block.get("citations") or ()]
-        return {**block, "text": ""}, [*cited, *({"type": "text_delta", "text": p} for p in parts)]
+        return {**block, "text": ""}, [*cited, *({"type": "text_delta", "text": p} for p in halves)]
     if kind == "thinking":
         return {**block, "thinking": "", "signature": ""}, [
             {"type": "thinking_delta", "thinking": block["thinking"]},

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-_WRONG = st.one_of(
+_WRONG: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from([None, True, 0, -1, 2**64 - 1, 1e300, "", "data:", "image", [], {}, [[]]]),
     st.sampled_from([[None, "x", 1], {"type": []}, {"type": {}, "content": [{"type": 1}]}]),
 )

@@ -86,7 +86,7 @@ _HEAD = {
     "service_tier": "default",
     "system_fingerprint": "fp_560af6e559",
 }
-LOGPROBS = {
+LOGPROBS: Json = {
     "content": [
         {
             "token": "Par",
@@ -104,7 +104,7 @@ LOGPROBS = {
 
 def whole(message: Json | None = None, finish: str = "stop", **changes: Any) -> Json:
     """A `chat.completion` with one choice."""
-    said = {"role": "assistant", "content": "12 °C.", "refusal": None, "annotations": []}
+    said: Json = {"role": "assistant", "content": "12 °C.", "refusal": None, "annotations": []}
     choice = {
         "index": 0,
         "message": {**said, **(message or {})},
@@ -181,7 +181,8 @@ _VOICE = {
 }
 
 
-def _ask(*parts: Json) -> list[Json]:
+def ask(*parts: Json) -> list[Json]:
+    """A question about these parts."""
     return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, *parts]}]
 
 
@@ -286,7 +287,7 @@ CHAT = [
     Case(
         "images by URL and inline",
         {
-            "messages": _ask(
+            "messages": ask(
                 {
                     "type": "image_url",
                     "image_url": {"url": "https://example.org/é.png", "detail": "high"},
@@ -299,11 +300,7 @@ CHAT = [
     ),
     Case(
         "audio parts in",
-        {
-            "messages": _ask(
-                {"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}}
-            )
-        },
+        {"messages": ask({"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}})},
         whole({"content": "Silence."}),
         texts("Silence."),
     ),
@@ -324,7 +321,7 @@ CHAT = [
     Case(
         "files",
         {
-            "messages": _ask(
+            "messages": ask(
                 {
                     "type": "file",
                     "file": {

@@ -53,7 +53,8 @@ class Page:
     def written(self) -> dict[Cell, str]:
         """The cells of the page as it stands on disk."""
         cells: dict[Cell, str] = {}
-        section, columns = "", []
+        section = ""
+        columns: list[str] = []
         for line in self.path.read_text().splitlines() if self.path.exists() else ():
             if line.startswith("## "):
                 section, columns = line.removeprefix("## "), []

@@ -35,7 +35,8 @@ def _parse(chunks: list[bytes]) -> tuple[list[bytes], bytes]:
 
 def _by_the_book(stream: bytes) -> list[bytes]:
     """The payloads, read line by line as the standard says."""
-    payloads, data = [], []
+    payloads: list[bytes] = []
+    data: list[bytes] = []
     for line in [*re.split(rb"\r\n|\n|\r", stream), b""]:
         if not line:
             payloads.append(b"\n".join(data))
