@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mmrouter.tracker.analytics import Detail, Percentiles, Stats, Totals
     from mmrouter.tracker.savings import Part, Savings
 
+_WIDTH = 100
+"""Columns of a table, whatever the terminal: names of models are long, and must not be cut."""
 _GROUPS = ("model", "provider", "day", "key", "tag", "category", "complexity", "surface", "variant")
 
 
@@ -109,9 +111,9 @@ def _show_groups(title: str, groups: dict[str | None, Totals]) -> None:
     if not groups:
         return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("")
-    for column in ("requests", "cost", "tokens in", "tokens out", "avg ms", "fallbacks", "failed"):
-        table.add_column(column, justify="right")
+    table.add_column("", no_wrap=True)
+    for column in ("requests", "cost", "in", "out", "avg ms", "fallbacks", "failed"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, total in groups.items():
         table.add_row(
             name or "-",
@@ -124,7 +126,7 @@ def _show_groups(title: str, groups: dict[str | None, Totals]) -> None:
             str(total.failed),
         )
     click.echo()
-    Console().print(table)
+    Console(width=_WIDTH).print(table)
 
 
 def _show_detail(detail: Detail, total: Totals) -> None:
