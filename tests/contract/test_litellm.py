@@ -81,7 +81,7 @@ async def server() -> AsyncIterator[Upstream]:
     upstream = Upstream()
     app = web.Application()
     app.router.add_post("/{path:.*}", upstream.answer)
-    runner = web.AppRunner(app, handler_cancellation=True)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -124,7 +124,7 @@ def corp(server: Upstream, /, **fields: Any) -> Target:
 
 
 def call(target: Target, dialect: Dialect, body: dict[str, Any], **fields: Any) -> Call:
-    defaults: dict[str, Any] = {"stream": body.get("stream", False), "timeout_s": 5, "stall_s": 5}
+    defaults: dict[str, Any] = {"stream": body.get("stream", False), "timeout_s": 30, "stall_s": 30}
     return Call(target=target, dialect=dialect, body=body, **defaults | fields)
 
 

@@ -6,28 +6,19 @@ LiteLLM is used as a translator and nothing more: retries, timeouts, prices and 
 from __future__ import annotations
 
 import asyncio
-import base64
 import copy
 import logging
 import os
-import re
 import warnings
-from array import array
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-import aiohttp
-import orjson
-
 from mmrouter import errors
-from mmrouter.dialects import DIALECTS, Reader
-from mmrouter.dialects.base import mapping
-from mmrouter.providers import carry, failures
-from mmrouter.providers.base import Answer, Call, Chunk, Finish, ProviderBase
+from mmrouter.providers import carry, litellm_answers, litellm_failures
+from mmrouter.providers.base import Answer, Call, ProviderBase
 from mmrouter.providers.cache_control import annotate_chat
 from mmrouter.providers.http import key_of
-from mmrouter.providers.sse import SseParser
 from mmrouter.types import Dialect, Target
 
 _ENVIRONMENT = {
@@ -55,15 +46,8 @@ _CARRIERS: Mapping[Dialect, Callable[[Mapping[str, Any], carry.Route], dict[str,
     Dialect.EMBEDDINGS: carry.embeddings,
 }
 
-_RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
-
 _GRACE_S = 5
 """LiteLLM's own timeout stands behind ours."""
-
-_PREFIX = re.compile(r"^\s*(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b[\s:.-]*)+", re.I)
-_SUFFIX = re.compile(
-    r"\.?\s*(?:Handle with `litellm|Original exception:|Traceback \(most|This looks like a)"
-)
 
 
 class LiteLLMProvider(ProviderBase):
@@ -82,9 +66,9 @@ class LiteLLMProvider(ProviderBase):
             async with asyncio.timeout_at(deadline):
                 answer = await getattr(self._library, _CALLERS[call.dialect])(**arguments)
             if not call.stream:
-                yield _whole(answer, call)
+                yield litellm_answers.whole(answer, call)
                 return
-            async with aclosing(_pieces(answer, call, deadline, secret)) as pieces:
+            async with aclosing(litellm_answers.pieces(answer, call, deadline, secret)) as pieces:
                 async for piece in pieces:
                     yield piece
         except errors.MMRouterError:
@@ -94,7 +78,7 @@ class LiteLLMProvider(ProviderBase):
                 f"{who} gave no answer within {call.timeout_s:g} s"
             ) from None
         except Exception as error:  # noqa: BLE001 - LiteLLM raises of every kind; all are mapped
-            raise _mapped(error, self._library, who, secret) from None
+            raise litellm_failures.mapped(error, self._library, who, secret) from None
 
     async def aclose(self) -> None:
         if self._library is not None:
@@ -139,7 +123,7 @@ def _arguments(library: Any, call: Call, secret: str | None) -> dict[str, Any]:
     if call.dialect is Dialect.CHAT and call.stream:
         arguments["stream_options"] = {"include_usage": True}
     if call.dialect is Dialect.EMBEDDINGS and not route.openai_like:
-        arguments.pop("encoding_format", None)  # `_whole` encodes
+        arguments.pop("encoding_format", None)  # `litellm_answers` encodes
     if call.dialect is Dialect.MESSAGES:
         arguments |= _for_messages(call, route)
     if target.base_url is not None:
@@ -199,201 +183,3 @@ def _route(library: Any, model: str, target: Target) -> carry.Route:
             library.get_supported_openai_params(model=name, custom_llm_provider=provider) or ()
         ),
     )
-
-
-def _whole(answer: Any, call: Call) -> Finish:
-    body = _plain(answer)
-    if call.dialect is Dialect.EMBEDDINGS and call.body.get("encoding_format") == "base64":
-        for row in body.get("data", []):
-            if isinstance(row.get("embedding"), list):
-                row["embedding"] = base64.b64encode(array("f", row["embedding"])).decode()
-    if call.dialect is Dialect.CHAT:
-        for choice in body["choices"]:
-            choice["message"].setdefault("content", None)
-    reader = DIALECTS[call.dialect].reader(call.body)
-    fragment = reader.whole(body)
-    return Finish(
-        data=orjson.dumps(body),
-        text=fragment.text,
-        usage=reader.usage,
-        finish_reason=reader.finish_reason,
-        upstream_id=reader.upstream_id,
-        rate_limits=_rate_limits(answer),
-    )
-
-
-async def _pieces(
-    answer: Any, call: Call, deadline: float, secret: str | None
-) -> AsyncGenerator[Chunk | Finish, None]:
-    who = call.target.provider
-    reader = DIALECTS[call.dialect].reader(call.body)
-    events = _Events(call.dialect)
-    begun = False
-    stream = aiter(answer)
-    try:
-        while True:
-            wait = asyncio.timeout(call.stall_s) if begun else asyncio.timeout_at(deadline)
-            try:
-                async with wait:
-                    item = await anext(stream, None)
-            except TimeoutError:
-                waited = call.stall_s if begun else call.timeout_s
-                raise errors.ProviderTimeoutError(f"{who} sent nothing for {waited:g} s") from None
-            if item is None:
-                break
-            begun = True
-            data, text, end = bytearray(), "", None
-            for raw, payload in events.of(item):
-                fragment = reader.feed(payload)
-                if fragment.error is not None:
-                    raise _in_stream(fragment.error, who, secret)
-                text += fragment.text
-                if fragment.last:
-                    end = raw
-                    break
-                if not fragment.hidden:
-                    data += raw
-            if data or text:
-                yield Chunk(bytes(data), text, reader.usage)
-            if end is not None:
-                yield _finish(end, reader, answer)
-                return
-    finally:
-        await answer.aclose()
-    if not reader.finished:
-        raise errors.ProviderProtocolError(f"{who} cut its stream off before the end")
-    last = b"data: [DONE]\n\n" if call.dialect is Dialect.CHAT else b""
-    yield _finish(last, reader, answer)
-
-
-class _Events:
-    """What LiteLLM yields, as server-sent events: (bytes for the client, payload to read)."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._parser = SseParser()
-        self._number = 0
-
-    def of(self, item: Any) -> Iterator[tuple[bytes, bytes]]:
-        if self._dialect is Dialect.MESSAGES:
-            for event in self._parser.feed(item if isinstance(item, bytes) else item.encode()):
-                if event.data:
-                    yield event.raw, event.data
-            return
-        body = _plain(item)
-        if self._dialect is Dialect.RESPONSES:
-            body["sequence_number"] = self._number
-            self._number += 1
-            payload = orjson.dumps(body)
-            yield b"event: %b\ndata: %b\n\n" % (str(body["type"]).encode(), payload), payload
-            return
-        for choice in body["choices"]:
-            choice.setdefault("finish_reason", None)
-            if "tool_calls" in choice["delta"] and not choice["delta"].get("content"):
-                choice["delta"].pop("content", None)  # an empty text beside a call is LiteLLM's own
-        payload = orjson.dumps(body)
-        yield b"data: %b\n\n" % payload, payload
-
-
-def _plain(answer: Any) -> dict[str, Any]:
-    """LiteLLM's object as JSON, without the price that it guesses."""
-    body: dict[str, Any]
-    body = (
-        dict(answer)
-        if isinstance(answer, Mapping)
-        else answer.model_dump(mode="json", exclude_none=True)
-    )
-    for holder in (body, mapping(body.get("response"))):
-        usage = holder.get("usage")
-        if isinstance(usage, dict):
-            usage.pop("cost", None)
-    return body
-
-
-def _finish(data: bytes, reader: Reader, answer: Any) -> Finish:
-    return Finish(
-        data=data,
-        usage=reader.usage,
-        finish_reason=reader.finish_reason,
-        upstream_id=reader.upstream_id,
-        rate_limits=_rate_limits(answer),
-    )
-
-
-def _rate_limits(answer: Any) -> dict[str, str]:
-    hidden = mapping(getattr(answer, "_hidden_params", None))
-    headers = {
-        str(name).removeprefix("llm_provider-").lower(): str(value)
-        for name, value in mapping(hidden.get("additional_headers")).items()
-    }
-    return {n: v for n, v in headers.items() if n.startswith(_RATE_LIMITS)}
-
-
-def _mapped(
-    error: BaseException, library: Any, who: str, secret: str | None
-) -> errors.MMRouterError:
-    """LiteLLM's exception in our terms.
-
-    Behind its own classes, whose status is at times made up, stands the provider's answer where
-    there was one: that is what is read.
-    """
-    chain = list(_chain(error))
-    words = failures.redact(_words(str(error)), secret)
-    if isinstance(error, library.ImageFetchError):
-        return errors.InvalidRequestError(
-            f"{who} takes no image by this URL: send it as a data URL", param="messages"
-        )
-    if isinstance(error, library.UnsupportedParamsError):
-        return errors.InvalidRequestError(f"The request cannot be carried to {who}: {words}")
-    for cause in chain:
-        found = _answer(cause)
-        if found is not None:
-            return failures.from_status(*found, who=who, secret=secret)
-    if isinstance(error, library.exceptions.MidStreamFallbackError):
-        return _in_stream({"message": words}, who, secret)
-    if any("Timeout" in type(cause).__name__ for cause in chain):
-        return errors.ProviderTimeoutError(f"{who} gave no answer in time")
-    if any(_of_transport(cause) for cause in chain):
-        return errors.ProviderConnectionError(f"{who} cannot be reached")
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int) and 400 <= status < 500:
-        return failures.from_status(status, words.encode(), {}, who=who, secret=secret)
-    return errors.ProviderProtocolError(f"{who}'s answer cannot be translated: {words}")
-
-
-def _in_stream(error: Mapping[str, Any], who: str, secret: str | None) -> errors.ProviderError:
-    """The error for a failure inside a stream, LiteLLM's names taken off."""
-    told = dict(mapping(error.get("error")) or error)
-    told["message"] = _words(str(told.get("message", "")))
-    if "before a finish_reason" in told["message"]:
-        return errors.ProviderProtocolError(f"{who} cut its stream off before the end")
-    return failures.from_event({**error, "error": told}, who=who, secret=secret)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _answer(cause: BaseException) -> tuple[int, bytes, Mapping[str, str]] | None:
-    """(status, body, headers) of the provider's answer that this exception holds, or None."""
-    response = getattr(cause, "response", None)
-    try:
-        raw = response.content if response is not None else b""
-    except RuntimeError:  # a stream that nobody read
-        return None
-    if not isinstance(raw, bytes) or not raw or response is None:
-        return None
-    return response.status_code, raw, response.headers
-
-
-def _of_transport(cause: BaseException) -> bool:
-    return isinstance(cause, OSError | aiohttp.ClientError) or type(cause).__module__ in (
-        "httpx",
-        "httpcore",
-    )
-
-
-def _words(text: str) -> str:
-    return _PREFIX.sub("", _SUFFIX.split(text)[0])
