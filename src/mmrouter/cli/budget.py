@@ -33,10 +33,27 @@ def status(obj: dict[str, str], as_json: bool, db: str | None) -> None:
     Money that is set aside for calls in flight is known where `state.url` names a Redis; a server
     that counts in its own memory tells nobody.
     """
+    config, audited = _audited(obj["config"], db)
+    rows = standing(config, audited)
+    if as_json:
+        click.echo(
+            json.dumps({"action": config.budget.hard_limit_action, "limits": rows}, indent=2)
+        )
+    elif _any(audited):
+        show_standing(config, rows)
+
+
+def budget_rows(source: str, db: str | None) -> tuple[Config, list[dict[str, Any]]]:
+    """The limits of a config and how they stand; none where it sets none."""
+    config, audited = _audited(source, db)
+    return config, standing(config, audited)
+
+
+def standing(config: Config, audited: list[Audited]) -> list[dict[str, Any]]:
+    """How each limit stands, as JSON."""
     from mmrouter.decide.budget import tier
 
-    config, audited = _audited(obj["config"], db)
-    rows: list[dict[str, Any]] = [
+    return [
         {
             "limit": row.limit.title,
             "period": row.limit.period.label,
@@ -49,13 +66,10 @@ def status(obj: dict[str, str], as_json: bool, db: str | None) -> None:
         }
         for row in audited
     ]
-    if as_json:
-        click.echo(
-            json.dumps({"action": config.budget.hard_limit_action, "limits": rows}, indent=2)
-        )
-        return
-    if not _any(audited):
-        return
+
+
+def show_standing(config: Config, rows: list[dict[str, Any]]) -> None:
+    """Prints what `standing` found."""
     _table(
         ("limit", "of", "spent", "set aside", "left", "tier", "resets"),
         [

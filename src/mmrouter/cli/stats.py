@@ -71,6 +71,7 @@ def stats(
     if detail is not None and saved is not None:
         _show_detail(detail, counted.total)
         _show_savings(*saved)
+        _show_budget(obj["config"], db)
 
 
 def _savings(store: Any, chosen: Any, config: Config, baseline: str | None) -> tuple[str, Savings]:
@@ -146,6 +147,15 @@ def _show_detail(detail: Detail, total: Totals) -> None:
     click.echo(f"  Reranked by feedback:         {total.adaptive_reranked}")
     click.echo(f"  Cascades:                     {total.cascades}")
     click.echo(f"  Cascade answers rejected:     {total.cascade_rejected}")
+
+
+def _show_budget(config: str, db: str | None) -> None:
+    from mmrouter.cli.budget import budget_rows, show_standing
+
+    loaded, rows = budget_rows(config, db)
+    if rows:
+        click.secho("\nBudget", bold=True)
+        show_standing(loaded, rows)
 
 
 def _percentiles(values: Percentiles) -> str:
