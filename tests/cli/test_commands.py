@@ -25,8 +25,9 @@ def test_route_without_a_key_is_answered_by_the_local_model_and_says_so(tmp_path
     assert "[simple/factual] model=smollm2-135m cost=$0.000000 latency=" in done.out
     assert "no ANTHROPIC_API_KEY is set: a small local model answered" in done.out
     assert "goes to claude-" in done.out
-    listed = json.loads(mmrouter("stats", "--json", cwd=tmp_path).out)
+    listed = json.loads(mmrouter("stats", "--detailed", "--json", cwd=tmp_path).out)
     assert listed["requests"] == 1
+    assert listed["savings"]["saved_usd"] == 0, "a stand-in saves nothing"
 
 
 def test_route_verbose_and_json_carry_all_that_the_examples_show(tmp_path: Path) -> None:

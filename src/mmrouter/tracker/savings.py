@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from mmrouter.money import breakdown, rates_at
 from mmrouter.tracker import schema
 from mmrouter.tracker.store import Filter, Store, conditions
-from mmrouter.types import AttemptStatus, Nanos, Price, Status, Usage
+from mmrouter.types import AttemptStatus, Nanos, Price, Role, Status, Usage
 
 ENOUGH = 20
 """Answers of the baseline in a bucket from which its average length is used."""
@@ -194,9 +194,13 @@ class _Sum:
 _requests, _attempts = schema.requests.c, schema.attempts.c
 _answering = and_(
     _attempts.request_id == _requests.id,
-    _attempts.ordinal == _requests.attempts - 1,  # nothing is tried after an answer
+    _attempts.role.not_in([role.value for role in (Role.CLASSIFIER, Role.JUDGE)]),
     _attempts.status.in_((AttemptStatus.OK.value, AttemptStatus.CANCELLED.value)),
 )
+
+
+_comparable = or_(_attempts.role.is_(None), _attempts.role != Role.LOCAL.value)
+"""The small local model that answers for want of a key stands in for nobody."""
 
 
 def _lengths(
@@ -241,7 +245,7 @@ def _spent(connection: Connection, where: Sequence[ColumnElement[bool]]) -> Iter
             _attempts.cache_write_1h_tokens,
         )
         .select_from(schema.requests.outerjoin(schema.attempts, _answering))
-        .where(*where, _requests.cost_nanos.is_not(None))
+        .where(*where, _requests.cost_nanos.is_not(None), _comparable)
     )
     rows = connection.execution_options(yield_per=5_000).execute(query)
     for complexity, category, cost, status, model, answer, *tokens in rows:
