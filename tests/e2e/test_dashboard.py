@@ -160,6 +160,18 @@ def test_a_prompt_can_be_tried_and_nobody_is_called(traffic: Traffic, open_page:
     assert traffic.served.ask("GET", "/dashboard/api/count").json["requests"] == before
 
 
+def test_an_edited_config_is_replayed(traffic: Traffic, open_page: Open) -> None:
+    page = open_page(f"{traffic.served.url}/dashboard/routing?status=ok")
+    editor = page.get_by_label("The config in force; edit it")
+    text = editor.input_value()
+    editor.fill(text.replace("output: 2.0", "output: 4.0"))
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("The edited config would cost")).to_be_visible()
+    editor.fill("routes: no")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("the edited config:1")).to_be_visible()
+
+
 def test_the_shown_requests_can_be_taken_away(
     traffic: Traffic, open_page: Open, tmp_path: Path
 ) -> None:

@@ -126,6 +126,21 @@ def test_a_trial_calls_nobody_and_leaves_no_trace(served: Served, upstream: Upst
     assert get(served, "count") == before
 
 
+def test_an_edited_config_is_replayed_on_the_view(served: Served) -> None:
+    text = get(served, "config")["text"]
+    assert "server" not in text
+    dearer = text.replace("input: 1.0", "input: 10.0").replace("output: 2.0", "output: 20.0")
+    body = {"config": dearer, "filter": {"tag": "t0"}}
+    found = served.ask("POST", API + "replay", body).json
+    assert found["requests"] == 3
+    assert found["comparison"] == {"cost_increase": 9.0, "flips": 0.0, "flipped": []}
+    wrong = served.ask("POST", API + "replay", {"config": "routes: 1"})
+    assert wrong.status == 400
+    assert "routes" in wrong.json["error"]["message"]
+    nothing = served.ask("POST", API + "replay", {**body, "filter": {"tag": "none"}})
+    assert "Nothing to replay" in nothing.json["error"]["message"]
+
+
 def test_a_spreadsheet_runs_nothing(served: Served) -> None:
     answer = served.ask("GET", API + "export/csv?tag=%3D1%2B1")
     assert answer.headers["content-disposition"].endswith('requests.csv"')

@@ -8,6 +8,7 @@ import { useFilters } from "../filters";
 import { count, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
+import { Replay } from "./replay";
 import { Facts } from "./story";
 import {
   CATEGORIES,
@@ -35,6 +36,7 @@ export default function Routing() {
       <div className="stack">
         <Data query={grid}>{(data) => <Buckets grid={data} />}</Data>
         <TryPrompt />
+        <Replay />
       </div>
     </>
   );

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from mmrouter.dashboard import (
     models,
     names,
     overview,
+    rehearsal,
     requests,
     trial,
 )
@@ -48,6 +50,7 @@ class Api:
         self._serving = serving
         self._now = now
         self._memo = Memo()
+        self._one_replay = asyncio.Semaphore(1)
         self.routes: Mapping[tuple[str, str], Handler] = {
             ("GET", "meta"): self._meta,
             ("GET", "names"): self._names,
@@ -65,6 +68,8 @@ class Api:
             ("GET", "variants"): self._variants,
             ("GET", "alerts"): self._alerts,
             ("POST", "trial"): self._trial,
+            ("GET", "config"): self._config,
+            ("POST", "replay"): self._replay,
         }
         """(method, first part of the path) -> who answers."""
 
@@ -191,6 +196,15 @@ class Api:
             "cooldown_s": alerts.cooldown_seconds,
             "webhook": alerts.webhook_url is not None,
         }
+
+    async def _config(self, question: Question) -> Json:
+        return {"text": rehearsal.editable(self._parts.config), "most": rehearsal.MOST_REQUESTS}
+
+    async def _replay(self, question: Question) -> Json:
+        async with self._one_replay:
+            return await asyncio.to_thread(
+                rehearsal.rehearse, self._store, self._parts.config, question
+            )
 
     async def _trial(self, question: Question) -> Json:
         return await trial.trial(self._parts, question)
