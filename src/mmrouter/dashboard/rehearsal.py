@@ -11,7 +11,7 @@ import yaml
 from mmrouter.config.load import parse_config
 from mmrouter.config.schema import Config
 from mmrouter.dashboard.question import Question
-from mmrouter.errors import InvalidRequestError
+from mmrouter.errors import ConfigError, InvalidRequestError
 from mmrouter.eval.replay import CHUNK, Settings, replay, results
 from mmrouter.eval.report import Report, plain
 from mmrouter.providers.registry import Registry
@@ -36,10 +36,13 @@ def rehearse(store: Store, config: Config, question: Question) -> dict[str, Any]
     the edited one; nobody is called.
 
     Raises:
-        ConfigError: what is wrong in the edited config, by line.
-        InvalidRequestError: there is nothing to replay.
+        InvalidRequestError: what is wrong in the edited config, by line; or that there is nothing
+            to replay.
     """
-    edited = parse_config(question.text("config", _MOST_TEXT), "the edited config")
+    try:
+        edited = parse_config(question.text("config", _MOST_TEXT), "the edited config")
+    except ConfigError as error:
+        raise InvalidRequestError(str(error), param="config") from None
     picked = question.body.get("filter", {})
     if not isinstance(picked, dict):
         raise InvalidRequestError("'filter' must be an object", param="filter")
