@@ -1,12 +1,13 @@
 """Fits the weights of the rules classifier and writes src/mmrouter/classifier/rules_data/.
 
-    python training/rules.py            # fit on everything but the held-out a4.jsonl
-    python training/rules.py --check    # fit without the dev set a5.jsonl and report on it
+    python training/rules.py --vectors /tmp/base.npz            # all but the held-out a4.jsonl
+    python training/rules.py --vectors /tmp/base.npz --check    # without a5.jsonl, scored on it
 
-Needs scikit-learn and tokenizers beside mmrouter. Two logistic regressions over the cues (see
-`mmrouter.classifier.cues`) and over the mean of the words' static vectors; the second part is
-folded into one weight for each subword piece, so that inference is a sum of plain numbers and words
-that no row has count by what they mean. Deterministic: the same rows give the same files.
+Needs scikit-learn beside mmrouter, and the vectors that training/encoder.py writes. Two logistic
+regressions over the cues (see `mmrouter.classifier.cues`) and over the sum of the words' static
+vectors; the second part is folded into one weight for each subword piece, so that inference is a
+sum of plain numbers and words that no row has count by what they mean. Deterministic: the same rows
+and vectors give the same files.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
-from tokenizers import Tokenizer
 
 from mmrouter.classifier.cues import cues, pieces
 from mmrouter.classifier.rules import CATEGORIES, COMPLEXITIES, RulesClassifier, Weights, score
@@ -41,6 +41,8 @@ VECTORS = 0.25
 """The same for the words' vectors."""
 LEAST_ROWS = 2
 C = 10.0
+RARITY = 1e-3
+"""Pieces more frequent than this weigh less (Arora et al. 2017)."""
 STEP = 1 / 256
 NORM_STEP = 1 / 100
 
@@ -82,15 +84,14 @@ def polite(text: str, rng: random.Random) -> str:
 
 
 class Vectors:
-    """The shipped static vectors of subword pieces, mean length 1."""
+    """The vectors of subword pieces that `encoder.py` wrote, rare pieces weighing more."""
 
-    def __init__(self) -> None:
-        folder = PACKAGE / "weights"
-        rows = np.load(folder / "vectors.npy").astype(np.float32)
-        rows *= np.load(folder / "scales.npy").astype(np.float32)[:, None]
+    def __init__(self, path: Path) -> None:
+        file = np.load(path)
+        rows = file["vectors"].astype(np.float32)
+        rows *= (RARITY / (RARITY + np.exp(file["scores"].astype(np.float32))))[:, None]
         self.rows = rows / np.sqrt((rows**2).sum(1).mean())
-        vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
-        self.places = {f"v:{piece}": place for piece, place in vocabulary.items()}
+        self.places = {f"v:{piece}": place for place, piece in enumerate(file["pieces"].tolist())}
 
     def of(self, names: set[str]) -> set[int]:
         """The rows of a request's words."""
@@ -126,7 +127,7 @@ def matrix(
     return hstack([sparse, csr_matrix(dense)]).tocsr()
 
 
-def fit(rows: list[Row]) -> Weights:
+def fit(rows: list[Row], vectors: Vectors) -> Weights:
     """The weights, not yet calibrated."""
     rng = random.Random(7)
     judged = [(row, row.judged) for row in rows]
@@ -143,7 +144,6 @@ def fit(rows: list[Row]) -> Weights:
     kept = sorted(name for name, count in counts.items() if count >= LEAST_ROWS)
     vocabulary = {name: place for place, name in enumerate(kept)}
     scale = np.array([SCALE.get(name[0], 1.0) for name in kept])
-    vectors = Vectors()
     x = matrix(named, vocabulary, vectors, scale)
     parts = []
     for labels, key in ((COMPLEXITIES, "complexity"), (CATEGORIES, "category")):
@@ -231,17 +231,19 @@ def report(accuracy: Accuracy) -> None:
 
 def main() -> None:
     """See the module's text."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="leave a5 out and report on it")
-    check = parser.parse_args().check
+    parser.add_argument("--vectors", type=Path, required=True, help="what encoder.py wrote")
+    options = parser.parse_args()
+    vectors = Vectors(options.vectors)
     rows = [row for name in FIT for row in read_rows(HERE / "data" / f"{name}.jsonl")]
     dev = read_rows(HERE / "data" / f"{DEV}.jsonl")
-    calibrated = calibrate(fit(rows), dev)
-    if check:
+    calibrated = calibrate(fit(rows, vectors), dev)
+    if options.check:
         report(evaluate(RulesClassifier(calibrated), dev))
         return
     # What is known of unseen rows is known of a fit without them, and kept for the fit with them.
-    whole = fit(rows + dev)
+    whole = fit(rows + dev, vectors)
     save(
         replace(
             whole,

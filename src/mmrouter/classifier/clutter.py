@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mmrouter.classifier import lines
 from mmrouter.classifier.courtesy import without_courtesy
+from mmrouter.classifier.envelope import said_to_bot, without_envelope
 from mmrouter.classifier.sections import asked_section
 
 HEAD = 24_000
@@ -54,10 +55,10 @@ _HISTORY_TAG = re.compile(
     r"environment|instructions|rules|memory|memories|previous|earlier).*)\Z",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"<(/?)([A-Za-z][\w.:-]{0,60})((?:\s[^<>]{0,400})?)(/?)>")
+_TAG = re.compile(r"<(/?)([^\W\d][\w.:-]{0,60})((?:\s[^<>]{0,400})?)(/?)>")
 
 
-_ALONE = re.compile(r"<[A-Za-z][\w.:-]{0,60}\s[^<>]{1,600}/>")
+_ALONE = re.compile(r"<[^\W\d][\w.:-]{0,60}\s[^<>]{1,600}/>")
 
 
 def _set(names: str) -> frozenset[str]:
@@ -82,6 +83,8 @@ _QUOTED = re.compile(
 )
 _SPACES = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"\n\s*\n\s*")
+_MARKED = frozenset("/@[(ABCDEFGHIJKLMNOPQRSTUVWXYZc")
+"""What a one-line envelope begins with."""
 _HARNESS = re.compile(
     r"(?:This session is being continued from|Caveat: The messages below|\[Request interrupted|"
     r"Observation:|OBSERVATION:|\[Tool Result|\[TOOL RESULT|Tool output:|\[ERROR\] You did not use)"
@@ -91,7 +94,6 @@ _PREAMBLE = re.compile(
     r"I am not sharing any|Here are some READ ONLY files|Repo-map:|Here is the (?:file|code)|"
     r"On screen:)[^\n]*"
 )
-_SPEAKER = re.compile(r"(?:[A-Z]\w{1,20}|@\w{1,30}) ?(?:\([^()\n]{1,60}\))?: (?=\S)")
 
 
 def clean(text: str) -> Cleaned:
@@ -99,8 +101,10 @@ def clean(text: str) -> Cleaned:
     if len(text) > HEAD + TAIL:
         text = text[:HEAD] + "\n\n" + text[-TAIL:]
     text = text.strip()
-    if "\n" not in text and "<" not in text and len(text) < 140 and text[:1] not in ("{", "["):
-        return Cleaned(without_courtesy(text))
+    if "\n" not in text and "<" not in text and len(text) < 140 and text[:1] != "{":
+        return Cleaned(
+            without_courtesy(without_envelope(said_to_bot(text)) if text[:1] in _MARKED else text)
+        )
     if _HARNESS.match(text):
         return Cleaned("", 0, len(text))
     whole = len(text)
@@ -108,10 +112,8 @@ def clean(text: str) -> Cleaned:
     text, code = _without_blocks(text, 0)
     text, fenced = _without_fences(text)
     code += fenced
-    text = asked_section(text)
-    speaker = _SPEAKER.match(text)
-    if speaker and "(" in speaker.group():
-        text = text[speaker.end() :]
+    text = asked_section(said_to_bot(text))
+    text = without_envelope(text)
     if "\n" in text:
         text, typed = lines.without_machine_lines(text)
         code += typed

@@ -126,7 +126,7 @@ def leans_back(text: str) -> bool:
         return length <= MOST_WORDS or size(_SENTENCE_END.split(text, 1)[0]) <= 6
     if _AND.match(text):
         return True
-    if length > 10:
+    if length > 6:
         return False
     said = {word.lower() for word in _WORD.findall(text)}
     if not said.isdisjoint(words.BACK) or any(c in words.BACK_DENSE for c in text):

@@ -128,11 +128,14 @@ def _join_runs(rows: list[str], kinds: list[int | None]) -> None:
 
 def _relayed(rows: list[str]) -> list[str]:
     """A ticket or chat bot quotes the ask itself: under a "#77" or "@name" there is but a quote."""
-    own = " ".join(row for row in rows if row[:1] != ">").strip()
-    if len(own) < 60 and ("#" in own or "@" in own) and "?" not in own:
-        quoted = [row[1:].strip() for row in rows if row[:1] == ">"]
-        return [max(quoted, key=len)] if quoted else rows
-    return rows
+    quoted = [row[1:].strip(" /") for row in rows if row[:1] == ">"]
+    if not quoted:
+        return rows
+    own = [row for row in rows if row[:1] != ">" and row.strip() and kind_of(row) == PROSE]
+    first = own[0] if own else ""
+    short = sum(map(len, own)) < 60 and "?" not in first
+    named = ("#" in first or "@" in first) and (short or first.rstrip().endswith(":"))
+    return [max(quoted, key=len)] if not own or named else rows
 
 
 _REGARDS = re.compile(

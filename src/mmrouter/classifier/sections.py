@@ -18,7 +18,7 @@ _ASK_LABEL = (
     r"follow[- ]?up|user's)[ _-])?"
     r"(?:question|query|request|message|task|instruction|ask|(?:\w{1,12}[. ])?prompt|"
     r"transcript|utterance|input)"
-    r"(?:[ _]\w{2,12})?|human|user|customer|goal|ask|msg|body|q|"
+    r"(?:[ _][\w']{1,12}){0,3}|description|human|user|customer|goal|ask|msg|body|q|"
     r"frage|pregunta|pertanyaan|вопрос|问题|質問|질문|سؤال"
 )
 _OTHER_LABEL = (
@@ -31,7 +31,7 @@ _OTHER_LABEL = (
 )
 _LABEL = re.compile(
     rf"^[ \t#*=\-\[(_]{{0,8}}(?:(?P<ask>{_ASK_LABEL})|(?P<other>{_OTHER_LABEL}))"
-    r"[ \t*\])_=]{0,6}(?::[ \t*]{0,4}|(?<=[*\]=])\n|：)(?P<rest>[^\n]*)$",
+    r"(?:[ \t*\])_=]{0,6}(?::[ \t*]{0,4}|(?<=[*\]=])\n|：)|\]\][ \t]*)(?P<rest>[^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _BOILERPLATE = re.compile(
@@ -111,13 +111,24 @@ def asked_section(text: str) -> str:
         if len(section) > 1:
             sections.append(section)
     before = text[: marks[0][0]].strip()
-    if sections and all(kind_of(row) != PROSE for row in before.split("\n")):
+    if sections and not _words_of_a_person(before):
         before = ""
-    if sections and (others or not before or len(sections) > 1):
+    headed = any(heading and match.group("ask") for _, match, heading in marks)
+    if sections and (others or headed or not before or len(sections) > 1):
         return sections[-1]
     if sections and len(before) < 200:
         return text
     return sections[-1] if sections else text
+
+
+_SHORT_FIELD = re.compile(r"\W{0,6}[\w .'()\[\]-]{1,40}(?::(?:\s|$)|[|>=»]).{0,120}$|#|\W*$")
+
+
+def _words_of_a_person(text: str) -> bool:
+    """There is more than fields ("name: Bo"), headings and machine lines."""
+    return any(
+        kind_of(row) == PROSE and not _SHORT_FIELD.match(row) for row in text.split("\n") if row
+    )
 
 
 def _last_speech(text: str) -> str:
@@ -129,7 +140,7 @@ def _last_speech(text: str) -> str:
     if len(set(speakers)) == len(speakers) and not text.lstrip().startswith("["):
         return text
     before, after = text[: speeches[0].start()].strip(), text[speeches[-1].end() :].strip()
-    if len(after) > 12:
+    if len(after) > 12 and after[0] not in "([":
         return after
     if len(before) > 20 and before[0] not in "#[:<" and "thread" not in before[-30:].lower():
         return before

@@ -1,0 +1,82 @@
+"""Takes off what bots, tickets and chat bridges write around a person's words, line by line."""
+
+from __future__ import annotations
+
+import re
+
+_COMMAND = re.compile(r"\s*/[a-z][\w-]{1,14}(?:[ \t]+|\n)(?=\S)")
+_MENTION = re.compile(
+    r"<?@[\w.-]*(?:bot|assist|helper|copilot|claude|gpt|agent)[\w.-]*>?[,:]?[ \t]+(?=\S)|"
+    r"<?@(?:ai|ask|help)\b>?[,:]?[ \t]+(?=\S)",
+    re.IGNORECASE,
+)
+_TAGGED = re.compile(
+    r"(?:\[[^\]\n?]{1,60}\]|\((?:DM|via|from|voice)[^)\n]{0,40}\))[ \t]*(?=[^\s\[(])", re.IGNORECASE
+)
+_SPEAKER = re.compile(
+    r"(?:[A-Z][\w.]{0,20}|@\w{1,30})[ ]?\([^()\n]{1,60}\):[ ](?=\S)|<[\w.-]{1,24}>[ ](?=\S)|"
+    r"(?:citizen|client[ea]?|customer|caller|patient|student|guest|visitor|user|member|employee|"
+    r"usuari[oa]|utente|kunde|klant|klient|клиент|müşteri|客户|用户|[A-Z]{1,3})[ ]?[:：][ ](?=\S)",
+)
+_KEYS = (
+    r"labels?|ci|playbook|priority|repos?(?: available)?|repository|secrets(?: available)?|branch|"
+    r"knowledge note|last commit|model|mode|iteration|status|cwd|time|date|locale|session|budget|"
+    r"(?:tool )?policy(?: reminder)?|reminder|presence|device|channel|kb hits|attachments?|ticket|"
+    r"issue|reporter|sprint|page|selected thread|thread|topic|tags?|version|environment|platform|"
+    r"confidence|language|lang|user[ _-]?id|request[ _-]?id|trace|source|gitstatus|todo list|"
+    r"current (?:time|date|page|file|mode)|today(?:'s date)?|timezone|active record"
+)
+_FIELD = re.compile(
+    rf"\W{{0,4}}(?:{_KEYS})\b[^:|=?]{{0,40}}[:|=#][^?]*$|"
+    r"[A-Z]{2,8}[-_]\d{1,6}[:|\s][^?]*$|\[\d{1,2}\]\s[^?]*$|#{1,6}[ \t][^?]{1,60}$|"
+    r"[^\s?]{1,40}(?:\s[>»›]\s[^\s?]{1,40}(?: [^\s?>]{1,12}){0,2}){1,5}$|-{3,}[^?]*$|={3,}[^?]*$|"
+    r"(?:::|%%|\|)[^?]*$|\S{1,40} wrote:$|[\w./-]{1,60}\.[a-z]{1,5}$|\[[^\]?]*\][^?]{0,40}$|"
+    r"\(attachments?\b[^?]*\)$",
+    re.IGNORECASE,
+)
+_TRAILING = re.compile(r"(?:\s*\[[^\]\n?]{1,80}:[^\]\n?]{0,120}\]){1,8}\s*\Z")
+_ATTACHED = re.compile(
+    r"^(?:<\|?attached\b|attachment(?: text| content)?s?\b[^\n:]{0,60}:|\[attached\b|%%file\b|"
+    r"-{2,} ?(?:notebook|file|attached|selection|clipboard|screen)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def said_to_bot(text: str) -> str:
+    """What follows "@helpbot", up to an empty line; the text itself where no bot is named."""
+    mention = _MENTION.search(text)
+    if not mention or len(text) - mention.end() < 5:
+        return text
+    rest = text[mention.end() :]
+    return rest.split("\n\n", 1)[0] if mention.start() else rest
+
+
+def without_envelope(text: str) -> str:
+    """The person's words; the text itself where nothing else would be left."""
+    attached = _ATTACHED.search(text)
+    if attached and attached.start() > 4:
+        text = text[: attached.start()].rstrip()
+    mention = _MENTION.search(text)
+    if mention and len(text) - mention.end() > 4:
+        text = (
+            text[mention.end() :].split("\n\n", 1)[0] if mention.start() else text[mention.end() :]
+        )
+    if "\n" in text:
+        text = _inner(text.split("\n")) or text
+    text = _TRAILING.sub("", text) or text
+    for _ in range(3):
+        found = _COMMAND.match(text) or _TAGGED.match(text) or _SPEAKER.match(text)
+        if not found:
+            break
+        text = text[found.end() :]
+    return text
+
+
+def _inner(rows: list[str]) -> str:
+    """The rows without the fields at their start and end."""
+    first, last = 0, len(rows)
+    while first < last and (not rows[first].strip() or _FIELD.match(rows[first])):
+        first += 1
+    while last > first and (not rows[last - 1].strip() or _FIELD.match(rows[last - 1])):
+        last -= 1
+    return "\n".join(rows[first:last])
