@@ -26,6 +26,7 @@ What the official `openai` and `anthropic` Python SDKs can do through mmrouter. 
 server over a real socket; behind it stands an upstream that records what arrives and replays
 answers of the real shape. ✓: the upstream got every parameter as the client gave it, and the client
 got every field of the answer as the upstream gave it, unknown ones included. –: does not apply.
+Where a request is translated for a model of the other kind, ✓ says that the meaning arrived.
 {_FILLED}"""
 
 _FAILURES = f"""
@@ -34,7 +35,8 @@ _FAILURES = f"""
 What a client sees when an upstream misbehaves: the status and code of the error, or how the answer
 ends. *Alone*: the failing model is the only one. *Healthy behind*: the next model of the route
 works; as long as nothing has been sent to the client, it gets that one's answer and never learns of
-the failure but from `X-MMRouter-Fallback`.
+the failure but from `X-MMRouter-Fallback`. `upstream_code` is what the upstream itself gave as the
+code of its error.
 {_FILLED}"""
 
 

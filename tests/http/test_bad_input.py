@@ -65,3 +65,10 @@ def _check_shape(path: str, answer: Json) -> None:
     else:
         assert {"param", "code"} <= error.keys()
         assert error["request_id"].startswith("req_")
+
+
+@pytest.mark.parametrize("path", SURFACES)
+def test_the_path_decides_the_shape_of_an_error(path: str, served: Served) -> None:
+    answer = served.ask("POST", path, {"model": 7}, {"anthropic-version": "2023-06-01"})
+    assert answer.status == 400
+    _check_shape(path, answer.json)

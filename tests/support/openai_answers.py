@@ -269,6 +269,20 @@ CHAT = [
             },
             "tool_calls",
         ),
+        chunks(
+            {
+                "tool_calls": [
+                    {
+                        "index": 0,
+                        "id": "call_c1",
+                        "type": "custom",
+                        "custom": {"name": "sql", "input": ""},
+                    }
+                ]
+            },
+            {"tool_calls": [{"index": 0, "custom": {"input": "SELECT 1"}}]},
+            finish="tool_calls",
+        ),
     ),
     Case(
         "functions (the older form)",

@@ -173,9 +173,9 @@ def _text(message: Json) -> str:
         if isinstance(value, str):
             text += value
     for call in items(message.get("tool_calls")):
-        function = mapping(call.get("function"))
-        for key in ("name", "arguments"):
-            value = function.get(key)
+        made = mapping(call.get("function") or call.get("custom"))
+        for key in ("name", "arguments", "input"):
+            value = made.get(key)
             if isinstance(value, str):
                 text += value
     return text

@@ -98,9 +98,14 @@ def error_event(body: Mapping[str, Any], dialect: Dialect) -> bytes:
 
 
 def _dialect(exchange: Exchange) -> Dialect:
-    if exchange.path.startswith("/v1/messages") or b"anthropic-version" in exchange.headers:
+    if exchange.path == "/v1/responses":
+        return Dialect.RESPONSES
+    if exchange.path in ("/v1/chat/completions", "/v1/embeddings"):
+        return Dialect.CHAT
+    of_anthropic = exchange.path.startswith("/v1/messages")
+    if of_anthropic or b"anthropic-version" in exchange.headers:
         return Dialect.MESSAGES
-    return Dialect.RESPONSES if exchange.path == "/v1/responses" else Dialect.CHAT
+    return Dialect.CHAT
 
 
 def _said(error: MMRouterError, dialect: Dialect) -> dict[str, Any]:
