@@ -95,7 +95,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_one
     for context in contexts:
         context.close()
-    refused = "Failed to load resource: the server responded with a status of 401"
+    refused = "Failed to load resource: the server responded with a status of 4"
     assert [c for c in complaints if not c.startswith(refused)] == []
 
 

@@ -63,7 +63,9 @@ def rehearse(store: Store, config: Config, question: Question) -> dict[str, Any]
     return plain(report) | {"most": MOST_REQUESTS, "cascades": report.cascades}
 
 
-def _chunks(store: Store, view: Filter) -> Generator[tuple[int, list[bytes | Row], int], None, None]:
+def _chunks(
+    store: Store, view: Filter
+) -> Generator[tuple[int, list[bytes | Row], int], None, None]:
     rows = islice(store.rows(view), MOST_REQUESTS)
     number = 1
     while chunk := list(islice(rows, CHUNK)):
