@@ -773,10 +773,10 @@ class TestFailures:
         self, provider: LiteLLMProvider, upstream: Upstream, dialect: Dialect, stream: bool
     ) -> None:
         upstream.hang = True
-        made = replace(self.made(upstream, dialect, stream), timeout_s=0.2)
-        with pytest.raises(errors.ProviderTimeoutError):
+        made = replace(self.made(upstream, dialect, stream), timeout_s=0.1)
+        with pytest.raises(errors.ProviderTimeoutError, match=r"0\.1 s"):
             await run(provider, made)
-        await asyncio.wait_for(upstream.left.wait(), 2)
+        await asyncio.wait_for(upstream.left.wait(), 5)
 
     @pytest.mark.parametrize("dialect", [Dialect.CHAT, Dialect.RESPONSES, Dialect.MESSAGES])
     async def test_a_stall(
@@ -784,10 +784,10 @@ class TestFailures:
     ) -> None:
         upstream.events = self.begun(dialect)
         upstream.hang = True
-        made = replace(self.made(upstream, dialect, True), stall_s=0.2)
-        with pytest.raises(errors.ProviderTimeoutError, match=r"nothing for 0\.2 s"):
+        made = replace(self.made(upstream, dialect, True), stall_s=0.1)
+        with pytest.raises(errors.ProviderTimeoutError, match=r"nothing for 0\.1 s"):
             await run(provider, made)
-        await asyncio.wait_for(upstream.left.wait(), 2)
+        await asyncio.wait_for(upstream.left.wait(), 5)
 
     @pytest.mark.parametrize("dialect", [Dialect.CHAT, Dialect.RESPONSES, Dialect.MESSAGES])
     async def test_closing_cancels_the_upstream(
@@ -799,7 +799,7 @@ class TestFailures:
             async for got in answer:
                 if "Hel" in got.text:
                     break
-        await asyncio.wait_for(upstream.left.wait(), 0.5)
+        await asyncio.wait_for(upstream.left.wait(), 5)
 
     async def test_a_cancelled_task_cancels_the_upstream(
         self, provider: LiteLLMProvider, upstream: Upstream
@@ -810,7 +810,7 @@ class TestFailures:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(upstream.left.wait(), 0.5)
+        await asyncio.wait_for(upstream.left.wait(), 5)
 
     @staticmethod
     def begun(dialect: Dialect) -> list[bytes]:
