@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE := $(shell command -v node 2>/dev/null)
 
+# without byte code every command of the tests would compile its modules anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format bench docs dashboard lock clean
 
