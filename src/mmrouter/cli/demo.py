@@ -7,18 +7,14 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from mmrouter.demo.cloud import Cloud
 
 _SEED = 7
 
 
 @click.command(short_help="Fill a throw-away database with a day's requests; show the dashboard.")
-@click.option("--requests", default=360, show_default=True, type=click.IntRange(1, 20_000))
+@click.option("--requests", default=400, show_default=True, type=click.IntRange(1, 20_000))
 @click.option("--local", default=4, show_default=True, help="How many the local model answers.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
@@ -51,12 +47,12 @@ def demo(
         source = Path(folder) / "demo.yaml"
         source.write_text(yaml.safe_dump(demo_config(cloud.base_url), sort_keys=False), "utf-8")
         books = db or str(Path(folder) / "demo.db")
-        _fill(source, books, cloud, requests, min(local, requests))
+        _fill(source, books, requests, min(local, requests))
         if serve:
             _serve(source, books, host, port, browse)
 
 
-def _fill(source: Path, books: str, cloud: Cloud, requests: int, local: int) -> None:
+def _fill(source: Path, books: str, requests: int, local: int) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -70,7 +66,7 @@ def _fill(source: Path, books: str, cloud: Cloud, requests: int, local: int) -> 
         task = progress.add_task("A day of requests", total=len(asked))
         parts = build(source, db=books, now=demo_now)
         try:
-            await fill(parts, cloud, asked, _SEED, lambda: progress.advance(task))
+            await fill(parts, asked, _SEED, lambda: progress.advance(task))
         finally:
             await parts.aclose()
 

@@ -57,21 +57,19 @@ class Cloud:
 
     Attributes:
         base_url: of the API, ending in /v1.
-        down: upstream models that answer nothing but 503.
     """
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - nothing secret hangs on it
         self.base_url = ""
-        self.down: set[str] = set()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/chat/completions`."""
         body: Json = await request.json()
         model = str(body.get("model", ""))
         fault = _fault(body)
-        if model in self.down or fault == "unavailable":
-            return _refusal(503, "The simulated cloud is having a bad half hour", "overloaded")
+        if fault == "outage" and model == "medium":
+            return _refusal(503, "The simulated cloud is having a bad hour", "overloaded")
         if fault == "limited":
             return _refusal(
                 429, "Simulated rate limit", "rate_limit_exceeded", {"retry-after": "1"}

@@ -62,9 +62,9 @@ def demo_config(base_url: str) -> dict[str, Any]:
         "baseline": large,
         "budget": {
             "enabled": True,
-            "daily_limit": 5.0,
-            "monthly_limit": 60.0,
-            "tags": {"nightly": {"daily_limit": 0.5}},
+            "daily_limit": 2.5,
+            "monthly_limit": 20.0,
+            "tags": {"nightly": {"daily_limit": 0.4}},
         },
         "tracker": {"store_prompts": True},
     }

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 
-from mmrouter.demo.cloud import Cloud
 from mmrouter.demo.prompts import Asked
 from mmrouter.errors import MMRouterError
 from mmrouter.providers.base import Chunk
@@ -20,9 +19,6 @@ from mmrouter.router.pipeline import Done
 from mmrouter.types import Dialect, Request, Surface
 
 _AT_ONCE = 16
-_OUTAGE = ("medium", 5 * 3600.0, 4.6 * 3600.0)
-"""Which upstream model was down, and from and until how many seconds ago."""
-
 _GOODNESS = {"sim-small": 0.72, "sim-medium": 0.86, "sim-large": 0.93, "sim-rival": 0.6}
 """How often people like a model's answers."""
 
@@ -34,9 +30,7 @@ def demo_now() -> float:
     return time.time() - _shift.get()
 
 
-async def fill(
-    parts: Parts, cloud: Cloud, asked: Sequence[Asked], seed: int, step: Callable[[], None]
-) -> None:
+async def fill(parts: Parts, asked: Sequence[Asked], seed: int, step: Callable[[], None]) -> None:
     """Sends them in order, some at once, and notes what their users thought of the answers.
 
     Args:
@@ -44,17 +38,14 @@ async def fill(
         step: called after each.
     """
     chance = random.Random(seed)  # noqa: S311 - nothing secret hangs on it
-    down, begin, end = _OUTAGE
     for start in range(0, len(asked), _AT_ONCE):
         batch = asked[start : start + _AT_ONCE]
-        cloud.down = {down} if begin >= batch[0].ago_s > end else set()
 
         async def one(asking: Asked) -> None:
             await _send(parts, asking, chance)
             step()
 
         await asyncio.gather(*(one(asking) for asking in batch))
-    cloud.down = set()
 
 
 async def _send(parts: Parts, asking: Asked, chance: random.Random) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmrouter.providers.registry import LOCAL_MODEL
 
@@ -63,6 +63,8 @@ _CLIENTS = (
 )
 _HOURS = (2, 1, 1, 1, 1, 2, 3, 6, 10, 13, 14, 13, 11, 13, 15, 14, 12, 9, 6, 5, 4, 4, 3, 2)
 """How busy each hour of the day is."""
+_OUTAGE_S = (19_000.0, 15_000.0)
+"""From and until how many seconds ago a model was down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Asked:
     Attributes:
         ago_s: how long ago it was made.
         earlier: user turns of the conversation before this one.
-        fault: what the simulated cloud is to do wrong: "limited", "invalid", "cut" or None.
+        fault: what the simulated cloud is to do wrong: "limited", "invalid", "cut", "outage" (of
+            its medium model) or None.
         leaves: the client goes away after the first words.
         likes: how its user would judge the answer of a good model, 0..1; None says nothing.
     """
@@ -112,6 +115,8 @@ def day(requests: int, local: int, seed: int, hour: int) -> list[Asked]:
         Asked(chance.uniform(600, 80_000), _text(chance, _FACTUAL), "ci", ("local",), LOCAL_MODEL)
         for _ in range(local)
     ]
+    begin, end = _OUTAGE_S
+    asked = [replace(one, fault="outage") if begin >= one.ago_s > end else one for one in asked]
     return sorted(asked, key=lambda one: -one.ago_s)
 
 
