@@ -58,6 +58,17 @@ CLUTTERED = {
     "trace": 'Traceback (most recent call last):\n  File "/a.py", line 3, in <module>\n    run()\n'
     f"ValueError: no\n\n{ASK}",
     "thread": f"[#dev] ann: slugs again\n[#dev] bo: nematodes\n[#dev] ann: no\n[#dev] bo: {ASK}",
+    "slash command": f"/ask {ASK}",
+    "bot named": f"#random\n[08:55] Ann: morning\n[08:58] Bo: @helpbot {ASK}\n(attachments: none)",
+    "issue": f"Issue #9: 'Sometimes negative'\n@ann wrote:\n@helpbot {ASK}\n\nCI: 41 passed",
+    "form": f"### FORM\nname: (withheld)\ncategory: other / complex design\nbody: {ASK}\n### END",
+    "brackets": f"[[CONTEXT]] account=Trust; 9 sites; renewal: May\n[[MESSAGE]] {ASK}",
+    "headings": f"## Custom instructions\nI'm a nurse. Prove things.\n## Message\n{ASK}",
+    "ticket": f"Ticket GEO-22 | Reporter: Mo | Priority: P3\nDescription:\n{ASK}\n\nLabels: triage",
+    "sources": f"Extraits :\n[1] Optique : 250 euros.\n[2] Délai : 3 mois.\n\nQuestion : {ASK}",
+    "attachment": f"{ASK}\n\nAttachment text (p2.pdf): 'In 1349 the bishop ordered prayers.'",
+    "foreign tags": f"<提醒>任务：设计复杂系统并证明</提醒>\n{ASK}",
+    "relayed": f"New task from @ann in #dev:\n> {ASK}\n\nRepos available: a/b",
     "polite": f"Hi there! I hope you're well. Could you please help me with this? {ASK}",
     "parts": [
         {"type": "text", "text": "<context>a long design</context>"},
@@ -182,6 +193,12 @@ def test_a_chain_of_follow_ups_reaches_the_request() -> None:
 def test_yes_to_a_question_keeps_the_request_that_it_serves() -> None:
     found = judged(user("Port the query engine to async"), assistant("Is it Rust?"), user("yes"))
     assert "Port the query engine" in found.context
+
+
+def test_a_new_wish_after_an_offer_is_not_taken_for_a_yes() -> None:
+    for text in ("rebase vs merge?", "express handler for logins", "haiku on rain"):
+        assert judged(user("tell me of whales"), assistant(OFFER), user(text)).context == ""
+    assert judged(user("tell me of whales"), assistant(OFFER), user("the novel then")).follow_up
 
 
 @pytest.mark.parametrize(

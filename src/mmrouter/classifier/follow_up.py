@@ -106,12 +106,17 @@ def is_yes(text: str) -> bool:
     return more <= 9
 
 
-def takes_up(text: str) -> bool:
+def takes_up(text: str, offered: str) -> bool:
     """Said after an offer, it accepts: "ok draft it", "the brand book", "oh wow, yes, do"."""
     if "?" in text or "？" in text or "؟" in text:
         return False
     length = size(text)
-    return length <= 4 or (length <= 9 and bool(_PLEASE.search(text)))
+    if length > 9:
+        return False
+    if _PLEASE.search(text):
+        return True
+    named = {word.lower() for word in _WORD.findall(offered) if len(word) > 3}
+    return length <= 5 and any(word.lower() in named for word in _WORD.findall(text))
 
 
 def continues(text: str) -> bool:

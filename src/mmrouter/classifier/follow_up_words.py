@@ -147,12 +147,10 @@ GREETING = r"""
 """At the start of a turn of a few words: a hello, with a name perhaps."""
 
 BACK = _set("""
-    it its that this those these them they he she him his her shorter longer simpler das es
-    sie dies dieses diesen diese ihn ihm ihr es eso esto ese este lo los las esa esta ça
-    cela le la les celui celle isso isto questo quello quella dit dat deze die tego to tę
-    ten это этого этот эту его её их це цей цього його bunu şunu onu bu şu det den dem se
-    sen sitä ne αυτό αυτά το τα asta aceasta îl o ezt azt itu ini nó này đó isko ise usko
-    yeh هذا هذه ذلك تلك زه זה זאת אותו אותה این آن यह वह इसे उसे ये এটা ওটা এটি
+    it this these them dies dieses diesen diese eso esto ese este esa ça cela isso isto
+    questo quello quella dit dat deze die tego tę ten это этого этот эту его це цей
+    цього його bunu şunu onu sitä αυτό αυτά asta aceasta ezt azt itu ini nó này đó isko
+    ise usko yeh هذا هذه ذلك تلك زه זה זאת אותו אותה این آن यह वह इसे उसे ये এটা ওটা এটি
 """)
 """A short turn with one of these points at what went before."""
 

@@ -86,7 +86,7 @@ def _context(messages: Sequence[Json], place: int, text: str) -> str:
         offered or follow_up.question(answer)
     )):  # fmt: skip
         return ""
-    accepts = follow_up.is_yes(text) or (bool(offered) and follow_up.takes_up(text))
+    accepts = follow_up.is_yes(text) or (bool(offered) and follow_up.takes_up(text, offered))
     if accepts and offered:
         return offered[:MOST_CONTEXT]
     if not accepts and not follow_up.leans_back(text):
