@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 
-import aiohttp
 import orjson
 
 from mmrouter import errors
@@ -16,14 +15,28 @@ from mmrouter.dialects.base import count, mapping
 from mmrouter.providers import failures
 from mmrouter.providers.base import Answer, Call, Chunk, Finish, ProviderBase
 from mmrouter.providers.cache_control import annotate
+from mmrouter.providers.connection import Response
 from mmrouter.providers.sse import EventTooLargeError, SseParser
+from mmrouter.providers.wire import Client, Endpoint, UnsendableError
+from mmrouter.providers.wire import endpoint as endpoint_of
+from mmrouter.providers.wire_errors import (
+    ClosedError,
+    ConnectError,
+    ProtocolError,
+    TimedOutError,
+    TruncatedError,
+    WireError,
+)
 from mmrouter.types import Dialect, Target
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A whole answer longer than this is an error, not a reason to run out of memory."""
 
-_DRAIN_S = 0.005
-"""How long the end of a finished stream is awaited so that its connection can be used again."""
+_MAX_REFUSAL_BYTES = 1024 * 1024
+_MOST_ENDPOINTS = 256
+
+_LINGER_S = 0.05
+"""How long the end of a finished stream may take to come, for its connection to be used again."""
 
 _RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 
@@ -50,95 +63,108 @@ class HttpProvider(ProviderBase):
     """
 
     def __init__(self, auth: Auth, key: Callable[[Target], str | None] | None = None) -> None:
-        self._auth = auth
         self._key = key or key_of
-        self._session: aiohttp.ClientSession | None = None
+        self._endpoint = lru_cache(_MOST_ENDPOINTS)(partial(_endpoint, auth))
+        self._client = Client()
 
     async def stream(self, call: Call) -> Answer:
+        who, key = call.target.provider, self._key(call.target)
         reader = DIALECTS[call.dialect].reader(call.body)
-        async with self._post(call) as response:
-            key = self._key(call.target)
-            if call.stream:
-                async for piece in _events(response, reader, call, key):
-                    yield piece
-            else:
-                yield await _whole(response, reader, call, key)
+        clock = asyncio.get_running_loop().time
+        by = clock() + call.timeout_s
+        with _InOurTerms(call) as terms, await self._post(call, key, by) as response:
+            if not call.stream:
+                raw = await _read(response, MAX_ANSWER_BYTES, by)
+                yield _whole(raw, response, reader, who, key)
+                return
+            events = _Events(response, reader, who, key)
+            while events.end is None:
+                terms.silence_s = call.stall_s if events.begun else call.timeout_s
+                chunk = events.feed(await response.read(clock() + terms.silence_s))
+                if chunk is not None:
+                    yield chunk
+            if not (events.end or reader.finished):
+                raise errors.ProviderProtocolError(f"{who} cut its stream off before the end")
+            response.close(_LINGER_S)
+            yield _finish(events.end, "", response, reader)
 
     async def count_tokens(self, call: Call) -> int | None:
         if call.dialect is not Dialect.MESSAGES:
             return None
-        async with self._post(call, "/count_tokens") as response:
-            counted = mapping(orjson.loads(await _read(response, MAX_ANSWER_BYTES)))
+        by = asyncio.get_running_loop().time() + call.timeout_s
+        sent = self._post(call, self._key(call.target), by, "/count_tokens")
+        with _InOurTerms(call), await sent as response:
+            counted = mapping(orjson.loads(await _read(response, MAX_ANSWER_BYTES, by)))
             return count(counted.get("input_tokens"))
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.aclose()
 
-    @asynccontextmanager
-    async def _post(
-        self, call: Call, below: str = ""
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Sends the call; every failure of transport leaves as a ProviderError.
+    async def _post(self, call: Call, key: str | None, by: float, below: str = "") -> Response:
+        """Sends the call; the answer, if its status is 200.
 
         Args:
+            by: loop time until which the headers must be here.
             below: path under the dialect's own.
         """
-        target = call.target
-        key = self._key(target)
-        headers = {
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            **call.forward_headers,
-            **self._auth(key),
-        }
-        dialect = DIALECTS[call.dialect]
+        target, dialect = call.target, DIALECTS[call.dialect]
+        endpoint = self._endpoint(f"{target.base_url}{dialect.path}{below}", key)
         sent = dialect.prepare(call.body, target.upstream, stream=call.stream)
         if target.prompt_caching and call.dialect is Dialect.MESSAGES:
             sent = annotate(sent)
-        try:
-            async with (
-                asyncio.timeout(call.timeout_s) as deadline,
-                self._client().post(
-                    f"{target.base_url}{dialect.path}{below}",
-                    data=orjson.dumps(sent, option=orjson.OPT_NON_STR_KEYS),
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(sock_read=None),
-                ) as response,
-            ):
-                if response.status != 200:
-                    raise await _refusal(response, target, key)
-                if call.stream:
-                    deadline.reschedule(None)
-                yield response
-        except TimeoutError:
-            raise errors.ProviderTimeoutError(
-                f"{target.provider} gave no answer within {call.timeout_s:g} s"
-            ) from None
-        except aiohttp.ClientPayloadError:
-            raise errors.ProviderProtocolError(f"{target.provider} cut its answer off") from None
-        except (aiohttp.ClientConnectionError, ConnectionError, OSError) as error:
-            raise errors.ProviderConnectionError(
-                f"{target.provider} cannot be reached ({type(error).__name__})"
-            ) from None
-        except (aiohttp.ClientError, ValueError) as error:
-            raise errors.ProviderProtocolError(
-                f"{target.provider} sent a malformed answer ({type(error).__name__})"
-            ) from None
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-                auto_decompress=True,
-                skip_auto_headers=("user-agent",),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                read_bufsize=2**18,
-                max_line_size=2**16,
-                max_field_size=2**16,
+        body = orjson.dumps(sent, option=orjson.OPT_NON_STR_KEYS)
+        response = await self._client.post(endpoint, body, by, call.forward_headers)
+        if response.status == 200:
+            return response
+        with response:
+            raise failures.from_status(
+                response.status,
+                await _read(response, _MAX_REFUSAL_BYTES, by),
+                response.headers,
+                who=target.provider,
+                secret=key,
             )
-        return self._session
+
+
+class _InOurTerms:
+    """Whatever goes wrong inside leaves as a ProviderError.
+
+    Attributes:
+        silence_s: in a stream, how long nothing may come; None before.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.silence_s: float | None = None
+        self._who = call.target.provider
+        self._timeout_s = call.timeout_s
+
+    def __enter__(self) -> _InOurTerms:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, WireError | ValueError):
+            raise self._translated(error) from None
+
+    def _translated(self, error: WireError | ValueError) -> errors.ProviderError:
+        who = self._who
+        match error:
+            case TimedOutError() if self.silence_s is not None:
+                return errors.ProviderTimeoutError(f"{who} sent nothing for {self.silence_s:g} s")
+            case TimedOutError():
+                return errors.ProviderTimeoutError(
+                    f"{who} gave no answer within {self._timeout_s:g} s"
+                )
+            case ConnectError() | ClosedError():
+                return errors.ProviderConnectionError(f"{who} cannot be reached ({error})")
+            case TruncatedError():
+                return errors.ProviderProtocolError(f"{who} cut its answer off")
+            case ProtocolError() | EventTooLargeError():
+                return errors.ProviderProtocolError(f"{who} sent a malformed answer: {error}")
+            case UnsendableError():
+                return errors.BadUpstreamRequestError(f"{who} cannot be called: {error}")
+        return errors.ProviderProtocolError(
+            f"{who} sent a malformed answer ({type(error).__name__})"
+        )
 
 
 def key_of(target: Target) -> str | None:
@@ -155,116 +181,15 @@ def key_of(target: Target) -> str | None:
     return key
 
 
-async def _refusal(
-    response: aiohttp.ClientResponse, target: Target, key: str | None
-) -> errors.ProviderError:
-    return failures.from_status(
-        response.status,
-        await _read(response, 1024 * 1024),
-        response.headers,
-        who=target.provider,
-        secret=key,
-    )
+def _endpoint(auth: Auth, url: str, key: str | None) -> Endpoint:
+    return endpoint_of(url, {"content-type": "application/json", **auth(key)})
 
 
-async def _whole(
-    response: aiohttp.ClientResponse, reader: Reader, call: Call, key: str | None
-) -> Finish:
-    raw = await _read(response, MAX_ANSWER_BYTES)
-    answer = orjson.loads(raw)
-    if not isinstance(answer, dict):
-        raise errors.ProviderProtocolError(f"{call.target.provider} answered no JSON object")
-    if "error" in answer and answer["error"] and len(answer) <= 2:
-        raise failures.from_event(answer, who=call.target.provider, secret=key)
-    fragment = reader.whole(answer)
-    return Finish(
-        data=raw,
-        text=fragment.text,
-        usage=reader.usage,
-        finish_reason=reader.finish_reason,
-        upstream_id=reader.upstream_id,
-        rate_limits=_rate_limits(response),
-    )
-
-
-async def _events(
-    response: aiohttp.ClientResponse, reader: Reader, call: Call, key: str | None
-) -> AsyncGenerator[Chunk | Finish, None]:
-    who = call.target.provider
-    if response.content_type != "text/event-stream":
-        raise errors.ProviderProtocolError(
-            f"{who} answered {response.content_type} where a stream was asked for"
-        )
-    parser = SseParser()
-    begun, received = False, b"open"
-    try:
-        while received:
-            received = await _next(response, call.stall_s if begun else call.timeout_s, who)
-            data, text, end = bytearray(), "", None
-            for event in parser.feed(received) if received else parser.close():
-                if not event.data:
-                    if begun:
-                        data += event.raw  # a comment that keeps the connection alive
-                    continue
-                begun = True
-                fragment = reader.feed(event.data)
-                if fragment.error is not None:
-                    raise failures.from_event(fragment.error, who=who, secret=key)
-                text += fragment.text
-                if fragment.last:
-                    end = event.raw
-                    break
-                if not fragment.hidden:
-                    data += event.raw
-            if data or text:
-                yield Chunk(bytes(data), text, reader.usage)
-            if end is not None:
-                await _drain(response)
-                yield _finish(end, reader, response)
-                return
-    except EventTooLargeError as error:
-        raise errors.ProviderProtocolError(f"{who}: {error}") from None
-    if not reader.finished:
-        raise errors.ProviderProtocolError(f"{who} cut its stream off before the end")
-    yield _finish(b"", reader, response)
-
-
-def _finish(data: bytes, reader: Reader, response: aiohttp.ClientResponse) -> Finish:
-    return Finish(
-        data=data,
-        usage=reader.usage,
-        finish_reason=reader.finish_reason,
-        upstream_id=reader.upstream_id,
-        rate_limits=_rate_limits(response),
-    )
-
-
-async def _next(response: aiohttp.ClientResponse, wait: float, who: str) -> bytes:
-    """The next bytes of a stream; empty at its end."""
-    try:
-        async with asyncio.timeout(wait):
-            return await response.content.readany()
-    except TimeoutError:
-        raise errors.ProviderTimeoutError(f"{who} sent nothing for {wait:g} s") from None
-
-
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    if not response.content.at_eof():
-        try:
-            async with asyncio.timeout(_DRAIN_S):
-                await response.content.readany()
-        except (TimeoutError, aiohttp.ClientError):
-            response.close()  # what follows the end is of no interest, and the answer is whole
-
-
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    if (response.content_length or 0) > most:
+async def _read(response: Response, most: int, by: float) -> bytes:
+    if int(response.headers.get("content-length", "0")) > most:
         raise _too_long(most)
-    first = await response.content.readany()
-    if response.content.at_eof():
-        return first
-    parts, size = [first], len(first)
-    while part := await response.content.readany():
+    parts, size = [], 0
+    while part := await response.read(by):
         size += len(part)
         if size > most:
             raise _too_long(most)
@@ -276,9 +201,67 @@ def _too_long(most: int) -> errors.ProviderProtocolError:
     return errors.ProviderProtocolError(f"the answer is longer than {most} bytes")
 
 
-def _rate_limits(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {
-        name.lower(): value
-        for name, value in response.headers.items()
-        if name.lower().startswith(_RATE_LIMIT_PREFIXES)
-    }
+def _whole(raw: bytes, response: Response, reader: Reader, who: str, key: str | None) -> Finish:
+    answer = orjson.loads(raw)
+    if not isinstance(answer, dict):
+        raise errors.ProviderProtocolError(f"{who} answered no JSON object")
+    if "error" in answer and answer["error"] and len(answer) <= 2:
+        raise failures.from_event(answer, who=who, secret=key)
+    return _finish(raw, reader.whole(answer).text, response, reader)
+
+
+class _Events:
+    """The pieces of a stream, from its bytes.
+
+    Attributes:
+        begun: the first event has come.
+        end: once the stream is over the bytes of its end marker, empty where it has none.
+    """
+
+    def __init__(self, response: Response, reader: Reader, who: str, key: str | None) -> None:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "text/event-stream":
+            raise errors.ProviderProtocolError(
+                f"{who} answered {kind or 'no content type'} where a stream was asked for"
+            )
+        self.begun = False
+        self.end: bytes | None = None
+        self._parser = SseParser()
+        self._reader, self._who, self._key = reader, who, key
+
+    def feed(self, received: bytes) -> Chunk | None:
+        """What these bytes complete, if anything; no bytes are the end."""
+        data, text, reader = bytearray(), "", self._reader
+        for event in self._parser.feed(received) if received else self._parser.close():
+            if not event.data:
+                if self.begun:
+                    data += event.raw  # a comment that keeps the connection alive
+                continue
+            self.begun = True
+            fragment = reader.feed(event.data)
+            if fragment.error is not None:
+                raise failures.from_event(fragment.error, who=self._who, secret=self._key)
+            text += fragment.text
+            if fragment.last:
+                self.end = event.raw
+                break
+            if not fragment.hidden:
+                data += event.raw
+        if not received and self.end is None:
+            self.end = b""
+        return Chunk(bytes(data), text, reader.usage) if data or text else None
+
+
+def _finish(data: bytes, text: str, response: Response, reader: Reader) -> Finish:
+    return Finish(
+        data=data,
+        text=text,
+        usage=reader.usage,
+        finish_reason=reader.finish_reason,
+        upstream_id=reader.upstream_id,
+        rate_limits={
+            name: value
+            for name, value in response.headers.items()
+            if name.startswith(_RATE_LIMIT_PREFIXES)
+        },
+    )
