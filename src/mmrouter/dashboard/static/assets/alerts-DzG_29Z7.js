@@ -1,4 +1,4 @@
-import{j as e,E as l}from"./index-Dvyu-Nu-.js";import{u as o,D as i,d as n}from"./data-DpkN004e.js";import"./charts-SoZ_76yV.js";const a=`alerts:
+import{j as e,E as l}from"./index-Cb9HglBC.js";import{u as o,D as i,d as n}from"./data-CBI_U8Ia.js";import"./charts-SoZ_76yV.js";const a=`alerts:
   enabled: true
   webhook_url: https://hooks.example.com/...
   rules: [cost_spike, error_rate, budget_warning]`;function u(){const t=o("alerts");return e.jsxs(e.Fragment,{children:[e.jsx("div",{className:"bar",children:e.jsx("h1",{children:"Alerts"})}),e.jsx(i,{query:t,children:s=>s.enabled?e.jsxs("div",{className:"card",children:[e.jsx("h2",{children:"Rules in force"}),e.jsx("ul",{children:s.rules.map(r=>e.jsx("li",{children:r.replaceAll("_"," ")},r))}),e.jsxs("p",{className:"muted",children:[s.webhook?"Sent to a webhook":"Written to the log: no webhook_url is set","; the same rule is quiet for ",n(s.cooldown_s*1e3)," after it spoke."]})]}):e.jsx("div",{className:"card",children:e.jsxs(l,{title:"Alerts are off",children:[e.jsx("p",{children:"Turn them on in the config, to hear of trouble before the bill does:"}),e.jsx("pre",{children:a})]})})})]})}export{u as default};

@@ -1,4 +1,4 @@
-import{j as e,E as i}from"./index-Dvyu-Nu-.js";import{u as c,D as h,m as t,b as l,d as m}from"./data-DpkN004e.js";import{G as u,M as x}from"./gauge-Bxynq6g-.js";import"./charts-SoZ_76yV.js";const j={normal:["within the limit","good"],warn:["warning logged","warn"],downgrade:["routed one level down","warn"],cheapest:["at the limit","bad"]},p=`budget:
+import{j as e,E as i}from"./index-Cb9HglBC.js";import{u as c,D as h,m as t,b as l,d as m}from"./data-CBI_U8Ia.js";import{G as u,M as x}from"./gauge-BbomAu3h.js";import"./charts-SoZ_76yV.js";const j={normal:["within the limit","good"],warn:["warning logged","warn"],downgrade:["routed one level down","warn"],cheapest:["at the limit","bad"]},p=`budget:
   enabled: true
   daily_limit: 5        # US dollars
   monthly_limit: 100
