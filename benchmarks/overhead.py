@@ -5,8 +5,8 @@
 The library path in one process, sixteen requests at a time, with every thread's CPU time counted:
 the figures depend little on what else runs on the machine. Routing is the pipeline with a provider
 that answers at once and books that keep nothing; the provider and the tracker are what a request
-costs more with real ones (the upstream is a process of its own; SQLite). Parts are measured in turn,
-round after round, and the least of each counts: noise only ever adds.
+costs more with real ones (the upstream is a process of its own; SQLite). Parts are measured in
+turn, round after round, and the least of each counts: noise only ever adds.
 """
 
 from __future__ import annotations

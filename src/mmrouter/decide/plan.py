@@ -232,24 +232,35 @@ def _fitting(
 
 
 def _with_key(chosen: Sequence[Choice], snapshot: Snapshot, reasons: list[str]) -> list[Choice]:
-    usable = [(target, role) for target, role in chosen if snapshot.callable(target)]
+    usable: list[Choice] = []
+    without: dict[str, None] = {}
+    for target, role in chosen:
+        if snapshot.callable(target):
+            usable.append((target, role))
+        else:
+            without[target.provider] = None
     if not usable:
         first = chosen[0][0]
         if snapshot.local is None:
             raise MissingKeyError(first.provider, first.api_key_env or "")
         reasons.append(f"no key for {first.provider}: a small local model answers")
         return [(snapshot.local, Role.LOCAL)]
-    without = dict.fromkeys(t.provider for t, _ in chosen if not snapshot.callable(t))
     reasons.extend(f"no key for {provider}" for provider in without)
     return usable
 
 
 def _healthy(chosen: Sequence[Choice], snapshot: Snapshot, reasons: list[str]) -> list[Choice]:
     """Those whose breaker is closed; all of them where none is, since trying beats refusing."""
-    healthy = [(target, role) for target, role in chosen if not snapshot.open(target)]
+    healthy: list[Choice] = []
+    failing: list[str] = []
+    for target, role in chosen:
+        if snapshot.open(target):
+            failing.append(f"{target.name} is failing: passed over")
+        else:
+            healthy.append((target, role))
     if not healthy:
         return list(chosen)
-    reasons.extend(f"{t.name} is failing: passed over" for t, _ in chosen if snapshot.open(t))
+    reasons.extend(failing)
     return healthy
 
 

@@ -117,22 +117,8 @@ class LimitBudget:
 
     async def settle(self, request: Request, started: float, cost_nanos: Nanos) -> None:
         limits = self._limits(request, started)
-        if not limits:
-            return
-        try:
-            held = await self._counters.settle(request.id, cost_nanos, [x.counter for x in limits])
-        except StateError as error:
-            logger.warning(
-                "request %s is settled when its reservation lapses: %s", request.id, error
-            )
-            return
-        if cost_nanos > (held or 0):
-            logger.error(
-                "request %s cost %s, and only %s had been set aside for it",
-                request.id,
-                format_usd(cost_nanos),
-                format_usd(held or 0),
-            )
+        if limits:
+            await asyncio.shield(self._settle(request.id, cost_nanos, limits))
 
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that config sets, in the periods of now."""
@@ -187,6 +173,20 @@ class LimitBudget:
                     if swept or not await self._sweep():
                         raise self._exceeded(by_counter[counter], balance, amount)
                     swept = True
+
+    async def _settle(self, id: str, cost_nanos: Nanos, limits: Sequence[Limit]) -> None:
+        try:
+            held = await self._counters.settle(id, cost_nanos, [x.counter for x in limits])
+        except StateError as error:
+            logger.warning("request %s is settled when its reservation lapses: %s", id, error)
+            return
+        if cost_nanos > (held or 0):
+            logger.error(
+                "request %s cost %s, and only %s had been set aside for it",
+                id,
+                format_usd(cost_nanos),
+                format_usd(held or 0),
+            )
 
     async def _start(self, limits: Sequence[Limit]) -> None:
         for start in {limit.period.start for limit in limits}:

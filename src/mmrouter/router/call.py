@@ -211,7 +211,7 @@ class Caller:
         a reservation that this process did not live to end."""
         if run.reserved and self._budget is not None:
             run.reserved = False
-            await asyncio.shield(self._budget.settle(run.request, run.started, run.spent_nanos))
+            await self._budget.settle(run.request, run.started, run.spent_nanos)
 
     def elapsed_ms(self, run: Run) -> float:
         """Since the request arrived."""

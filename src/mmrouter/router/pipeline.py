@@ -179,11 +179,14 @@ class Pipeline:
             while True:
                 tries += 1
                 try:
-                    async with aclosing(self._attempt(run, plan, candidate)) as events:
-                        async for event in events:
-                            yield event
-                            if isinstance(event, Done):
+                    async with aclosing(self._attempt(run, plan, candidate)) as answer:
+                        async for piece in answer:
+                            if not run.sent:
+                                yield self._accepted(run, plan, candidate.target)
+                            if isinstance(piece, Answered):
+                                yield await self._done(run, piece)
                                 return
+                            yield piece
                     break  # the gate rejected it
                 except _NEXT_MAY_DO as error:
                     run.refusals.append(error)
@@ -214,8 +217,8 @@ class Pipeline:
         async for event in self._second_best(run, plan, run.best):
             yield event
 
-    async def _attempt(self, run: _Run, plan: Plan, candidate: Candidate) -> Events:
-        """One provider call: its events, or nothing if the gate rejects its answer."""
+    def _attempt(self, run: _Run, plan: Plan, candidate: Candidate) -> Pieces:
+        """One provider call: its answer, or nothing if the gate rejects it."""
         request = run.request
         run.tries += 1
         answer = self._caller.stream(
@@ -228,19 +231,12 @@ class Pipeline:
             forward_headers=request.forward_headers,
         )
         if candidate.gated and self._gate is not None:
-            answer = self._gated(run, self._gate, candidate, answer)
-        async with aclosing(answer):
-            async for piece in answer:
-                if not run.sent:
-                    yield self._accepted(run, plan, candidate.target)
-                if isinstance(piece, Answered):
-                    yield await self._done(run, piece)
-                else:
-                    yield piece
+            return self._gated(run, self._gate, candidate, answer)
+        return answer
 
     async def _gated(
         self, run: _Run, gate: Gate, candidate: Candidate, answer: Pieces
-    ) -> AsyncGenerator[Chunk | Answered, None]:
+    ) -> Pieces:
         """The answer, once the gate has let it pass; nothing if it does not.
 
         A stream is held back for `cascade.max_buffer_ms`. What has arrived by then flows on if it

@@ -67,8 +67,9 @@ class Budget(Protocol):
         """
 
     async def settle(self, request: Request, started: float, cost_nanos: Nanos) -> None:
-        """Replaces what was set aside by what the request cost. Never raises a StateError: a
-        reservation that cannot be ended lapses, and the books say then what it cost."""
+        """Replaces what was set aside by what the request cost. Once begun it ends, whatever
+        becomes of its caller. Never raises a StateError: a reservation that cannot be ended lapses,
+        and the books say then what it cost."""
 
 
 class Health(Protocol):
