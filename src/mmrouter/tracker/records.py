@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -39,9 +39,10 @@ def to_record(outcome: Outcome) -> Record:
 
 def _request_row(outcome: Outcome) -> Row:
     request, plan, answered = outcome.request, outcome.plan, outcome.answered
+    usages = [attempt.usage for attempt in outcome.attempts]
     classification = plan.classification if plan else None
     gated = {c.target.name for c in plan.candidates if c.gated} if plan else set()
-    rejected = sum(a.status is AttemptStatus.REJECTED for a in outcome.attempts)
+    rejected = sum([a.status is AttemptStatus.REJECTED for a in outcome.attempts])
     return {
         "id": request.id,
         "started": outcome.started,
@@ -52,18 +53,18 @@ def _request_row(outcome: Outcome) -> Row:
         "latency_ms": outcome.latency_ms,
         "ttft_ms": outcome.ttft_ms,
         "overhead_ms": outcome.overhead_ms,
-        "input_tokens": sum(a.usage.input_tokens for a in outcome.attempts),
-        "output_tokens": sum(a.usage.output_tokens for a in outcome.attempts),
-        "cache_read_tokens": sum(a.usage.cache_read_tokens for a in outcome.attempts),
-        "cache_write_tokens": sum(a.usage.cache_write_tokens for a in outcome.attempts),
-        "reasoning_tokens": sum(a.usage.reasoning_tokens for a in outcome.attempts),
-        "cache_write_1h_tokens": sum(a.usage.cache_write_1h_tokens for a in outcome.attempts),
+        "input_tokens": sum([usage.input_tokens for usage in usages]),
+        "output_tokens": sum([usage.output_tokens for usage in usages]),
+        "cache_read_tokens": sum([usage.cache_read_tokens for usage in usages]),
+        "cache_write_tokens": sum([usage.cache_write_tokens for usage in usages]),
+        "reasoning_tokens": sum([usage.reasoning_tokens for usage in usages]),
+        "cache_write_1h_tokens": sum([usage.cache_write_1h_tokens for usage in usages]),
         "attempts": len(outcome.attempts),
         "rejected": rejected,
         "escalated": bool(plan and plan.escalated),
         "budget_downgraded": bool(plan and plan.budget_downgraded),
         "adaptive_reranked": bool(plan and plan.adaptive_reranked),
-        "fallback_used": outcome.fallback_used,
+        "fallback_used": len(usages) > 1 and outcome.fallback_used,
         "cascade": rejected > 0 or any(a.target.name in gated for a in outcome.attempts),
         "stream": request.stream,
         "complexity": classification.complexity.value if classification else None,
@@ -132,7 +133,9 @@ def _price_source(attempt: Attempt | None) -> str | None:
     return _text(attempt.target.price.source) if attempt and attempt.target.price else None
 
 
-def _json(texts: Iterable[str]) -> str:
+def _json(texts: Sequence[str]) -> str:
+    if not texts:
+        return "[]"
     return orjson.dumps([_text(text) for text in texts]).decode()
 
 
