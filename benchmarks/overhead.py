@@ -1,6 +1,6 @@
 """CPU time that a request costs mmrouter itself, part by part, in µs.
 
-    python benchmarks/overhead.py [--rounds 9] [--requests 1500] [--together 16] [--profile FILE]
+    python benchmarks/overhead.py [--rounds 25] [--requests 320] [--together 16] [--profile FILE]
 
 The library path in one process, sixteen requests at a time, with every thread's CPU time counted:
 the figures depend little on what else runs on the machine. Routing is the pipeline with a provider
@@ -236,8 +236,8 @@ async def measure(url: str, args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--requests", type=int, default=320)
     parser.add_argument("--together", type=int, default=16)
     parser.add_argument("--profile", help="profile the routing into this file instead")
     args = parser.parse_args()

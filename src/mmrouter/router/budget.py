@@ -83,6 +83,8 @@ class LimitBudget:
     async def standing(self, request: Request) -> Standing:
         """Raises BudgetExceededError where a limit is reached and config says to reject then."""
         limits = self._limits(request, self._now())
+        if not limits:
+            return Standing(Spending.NORMAL, request.max_cost_nanos)
         found = await self.balances(limits)
         if any(tier(*row, self._config.budget) is not Spending.NORMAL for row in found):
             if await self._sweep():

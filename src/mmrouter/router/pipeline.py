@@ -234,9 +234,7 @@ class Pipeline:
             return self._gated(run, self._gate, candidate, answer)
         return answer
 
-    async def _gated(
-        self, run: _Run, gate: Gate, candidate: Candidate, answer: Pieces
-    ) -> Pieces:
+    async def _gated(self, run: _Run, gate: Gate, candidate: Candidate, answer: Pieces) -> Pieces:
         """The answer, once the gate has let it pass; nothing if it does not.
 
         A stream is held back for `cascade.max_buffer_ms`. What has arrived by then flows on if it
