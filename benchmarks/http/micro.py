@@ -26,7 +26,6 @@ from typing import Any, Final
 
 import orjson
 import uvloop
-
 from durable import REQUEST, STORES, attempt, commit, connect, example
 from load import Result, chat_body, with_python
 from mock_upstream import ANSWER

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import orjson
-
 from clients import CLIENTS, Client
 from durable import STORES, Store, example
 
