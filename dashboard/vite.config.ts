@@ -18,14 +18,6 @@ export default defineConfig({
     emptyOutDir: true,
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URL
-    rollupOptions: {
-      output: {
-        manualChunks: (id) =>
-          /node_modules\/(recharts|d3-|victory|@reduxjs|react-redux|immer|es-toolkit|decimal)/.test(id)
-            ? "charts"
-            : undefined,
-      },
-    },
   },
   server: { proxy: { "/dashboard/api": "http://127.0.0.1:8000" } },
 });
