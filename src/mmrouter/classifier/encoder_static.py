@@ -1,20 +1,30 @@
-"""Static embeddings: a vector for every subword, and their weighted mean for a text.
+"""Static embeddings: a vector for every subword of a text, looked up and not computed.
 
-The vectors were distilled from multilingual-e5-small (MIT) by `training/encoder.py`; see the model
-card. They are 8-bit and memory-mapped, so loading costs little more than reading the tokenizer.
+The vectors were distilled from multilingual-e5-small (MIT) and tuned on labelled requests by
+`training/`; see the model card. They are 8-bit and memory-mapped, so loading costs little more than
+reading the tokenizer.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+HEAD, TAIL = 160, 96
+"""Of a longer text, the first and the last so many subwords are read."""
+
+_HEAD_CHARS, _TAIL_CHARS = 2_000, 1_200
+
+SPECIAL = 4
+"""The first rows belong to subwords that are no text, unknown ones among them."""
+
 
 class StaticEncoder:
-    """Texts to vectors. Safe from several threads: nothing changes after it is made.
+    """Texts to rows of vectors. Safe from several threads: nothing changes after it is made.
 
     Args:
         folder: holds `tokenizer.json`, `vectors.npy` (int8, a row for each subword) and
@@ -28,9 +38,23 @@ class StaticEncoder:
         self.size: int = self._vectors.shape[1]
 
     def encode(self, text: str) -> NDArray[np.float32]:
-        """The vector of a normalised text (`grams.normalised`), float32[size]; zero if empty."""
-        ids = np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
-        if not len(ids):
-            return np.zeros(self.size, np.float32)
-        mean: NDArray[np.float32] = self._scales[ids] @ self._vectors[ids].astype(np.float32)
-        return mean / np.float32(len(ids))
+        """The vectors of a text in order, float32[subwords, size]; no row if there is no subword.
+
+        Letter case and runs of white space make no difference.
+        """
+        ids = self.subwords(text)
+        vectors: NDArray[np.float32] = self._vectors[ids] * self._scales[ids][:, None]
+        return vectors
+
+    def subwords(self, text: str) -> NDArray[np.int64]:
+        """The rows of a text's known subwords, in order."""
+        if len(text) > _HEAD_CHARS + _TAIL_CHARS:
+            text = f"{text[:_HEAD_CHARS]} {text[-_TAIL_CHARS:]}"
+        plain = " ".join(text.lower().split())
+        if not plain.isascii():  # half of a surrogate pair is no text to the tokenizer
+            plain = normalize("NFKC", plain).encode("utf-8", "replace").decode("utf-8")
+        ids = np.array(self._tokenizer.encode(plain, add_special_tokens=False).ids, np.int64)
+        ids = ids[ids >= SPECIAL]
+        if len(ids) > HEAD + TAIL:
+            ids = np.concatenate((ids[:HEAD], ids[-TAIL:]))
+        return ids

@@ -1,38 +1,48 @@
-"""What is read off a judged text: its static embedding, a few presences, and its n-grams."""
+"""What the network reads of a judged text: its subwords' vectors, and its cues."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrouter.classifier import grams
+from mmrouter.classifier.cues import cues
 from mmrouter.classifier.encoder_static import StaticEncoder
 from mmrouter.classifier.text import Judged
+
+CUE_ROWS = 1 << 18
+"""Cues are hashed into a table of so many rows, a power of two."""
+
+_MASK = CUE_ROWS - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The input of the heads.
+    """The input of the network.
 
     Attributes:
-        dense: float32[encoder.size + PRESENCES].
-        rows, counts: see `grams.grams`.
+        vectors: float32[subwords, encoder.size], in order.
+        cues: the rows of the text's cues, each once.
     """
 
-    dense: NDArray[np.float32]
-    rows: NDArray[np.uint32]
-    counts: NDArray[np.float32]
-
-
-PRESENCES = 2
+    vectors: NDArray[np.float32]
+    cues: NDArray[np.int64]
 
 
 def of(judged: Judged, encoder: StaticEncoder) -> Features:
     """The features of a judged text; a follow-up is read after what it answers."""
-    text = f"{judged.context}\n{judged.text}" if judged.follow_up else judged.text
-    text = grams.normalised(text)
-    rows, counts = grams.grams(text)
-    presences = np.array([judged.follow_up, judged.code_chars > 0], np.float32)
-    return Features(np.concatenate((encoder.encode(text), presences)), rows, counts)
+    return Features(encoder.encode(whole(judged)), cue_rows(judged))
+
+
+def whole(judged: Judged) -> str:
+    """The request, after what it answers where it is a follow-up."""
+    return f"{judged.context}\n{judged.text}" if judged.follow_up else judged.text
+
+
+def cue_rows(judged: Judged) -> NDArray[np.int64]:
+    """Where the cues of a judged text are in the table, ascending."""
+    names = cues(judged)
+    rows = {crc32(name.encode("utf-8", "surrogatepass")) & _MASK for name in names}
+    return np.sort(np.fromiter(rows, np.int64, len(rows)))

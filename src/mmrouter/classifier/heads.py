@@ -1,15 +1,13 @@
-"""From features to labels: two softmax heads, and the probability that both are right."""
+"""From features to labels: a small network over vectors, linear weights over cues."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrouter.classifier.features import Features
 from mmrouter.types import Category, Complexity
 
 COMPLEXITIES = tuple(Complexity)
@@ -21,7 +19,7 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Probabilities over `COMPLEXITIES` and `CATEGORIES`, calibrated."""
+    """Probabilities over `COMPLEXITIES` and over `CATEGORIES`, and that both labels are right."""
 
     complexity: Vector
     category: Vector
@@ -37,70 +35,115 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
-    """A linear map of all features, and the temperatures that calibrate it.
+class Calibration:
+    """What makes probabilities of scores.
 
     Attributes:
-        dense: float32[dense features, LABELS].
-        bias: float32[LABELS].
-        grams: int8[2**BITS, LABELS], times `step`.
-        rarity: uint8[2**BITS], times `rarity_step`: the weight of an n-gram before the vector is
-            scaled to length 1 (inverse document frequency in the training texts).
-        temperatures: what the logits of complexity and of category are divided by.
-        trust: slope and offset of the confidence's logit.
+        temperatures: what the scores of complexity and of category are divided by.
+        slope, offset: log-odds that both labels are right = slope * log-odds of the product of
+            the two probabilities + offset.
     """
 
-    dense: Vector
+    temperatures: tuple[float, float] = (1.0, 1.0)
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def verdict(self, scores: Vector) -> Verdict:
+        """The verdict that float[LABELS] scores amount to."""
+        cut = len(COMPLEXITIES)
+        complexity = softmax(scores[:cut] / np.float32(self.temperatures[0]))
+        category = softmax(scores[cut:] / np.float32(self.temperatures[1]))
+        both = min(max(float(complexity.max() * category.max()), 1e-6), 1 - 1e-6)
+        odds = self.slope * np.log(both / (1 - both)) + self.offset
+        return Verdict(complexity, category, float(1 / (1 + np.exp(-odds))))
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Three-subword windows and the mean vector, one hidden layer, and the cues beside it.
+
+    Attributes:
+        window: float32[3 * size, channels] over a vector, the one before and the one after.
+        window_bias: float32[channels].
+        hidden: float32[size + 2 * channels, units]: mean vector, mean and maximum of the windows.
+        hidden_bias: float32[units].
+        out: float32[units, LABELS].
+        bias: float32[LABELS].
+        cues: int8[CUE_ROWS, LABELS], times `cue_step`.
+        rarity: uint8[CUE_ROWS], times `rarity_step`: a cue's weight before the vector of all is
+            scaled to length 1 (inverse document frequency in the training texts).
+        calibration: from scores to probabilities.
+    """
+
+    window: Vector
+    window_bias: Vector
+    hidden: Vector
+    hidden_bias: Vector
+    out: Vector
     bias: Vector
-    grams: NDArray[np.int8]
-    step: float
+    cues: NDArray[np.int8]
+    cue_step: float
     rarity: NDArray[np.uint8]
     rarity_step: float
-    temperatures: tuple[float, float]
-    trust: tuple[float, float]
+    calibration: Calibration
 
     @classmethod
-    def load(cls, folder: Path) -> Heads:
-        """Reads what `save` of `training/` wrote: `heads.npz`, `grams.npy`, `rarity.npy`."""
-        with np.load(folder / "heads.npz") as file:
-            small = {name: file[name] for name in file.files}
+    def load(cls, folder: Path) -> Network:
+        """Reads `network.npz`, `cues.npy` and `rarity.npy`, which `training/fit.py` wrote."""
+        with np.load(folder / "network.npz") as file:
+            small = {name: file[name].astype(np.float32) for name in file.files}
+        steps, calibration = small["steps"], small["calibration"]
         return cls(
-            dense=small["dense"],
+            window=small["window"],
+            window_bias=small["window_bias"],
+            hidden=small["hidden"],
+            hidden_bias=small["hidden_bias"],
+            out=small["out"],
             bias=small["bias"],
-            grams=np.load(folder / "grams.npy", mmap_mode="r"),
-            step=float(small["step"]),
+            cues=np.load(folder / "cues.npy", mmap_mode="r"),
+            cue_step=float(steps[0]),
             rarity=np.load(folder / "rarity.npy", mmap_mode="r"),
-            rarity_step=float(small["rarity_step"]),
-            temperatures=(float(small["temperatures"][0]), float(small["temperatures"][1])),
-            trust=(float(small["trust"][0]), float(small["trust"][1])),
+            rarity_step=float(steps[1]),
+            calibration=Calibration(
+                (float(calibration[0]), float(calibration[1])),
+                float(calibration[2]),
+                float(calibration[3]),
+            ),
         )
 
-    def judge(self, features: Features) -> Verdict:
-        """The verdict on one text."""
-        logits = features.dense @ self.dense + self.bias + self._of_grams(features)
-        cut = len(COMPLEXITIES)
-        complexity = softmax(logits[:cut] / self.temperatures[0])
-        category = softmax(logits[cut:] / self.temperatures[1])
-        both = float(complexity.max() * category.max())
-        return Verdict(complexity, category, self._trusted(both))
+    def embed(self, vectors: Vector) -> Vector:
+        """The hidden layer, float32[units]: what the request is like, as far as labels go."""
+        pooled = np.zeros(len(self.hidden), np.float32)
+        if len(vectors):
+            size, channels = vectors.shape[1], len(self.window_bias)
+            triples = np.zeros((len(vectors), 3 * size), np.float32)
+            triples[1:, :size] = vectors[:-1]
+            triples[:, size : 2 * size] = vectors
+            triples[:-1, 2 * size :] = vectors[1:]
+            windows = triples @ self.window
+            windows += self.window_bias
+            np.maximum(windows, 0, out=windows)
+            share = np.full(len(vectors), 1 / len(vectors), np.float32)
+            pooled[:size] = share @ vectors
+            pooled[size : size + channels] = share @ windows
+            pooled[size + channels :] = windows.max(0)
+        hidden: Vector = np.maximum(pooled @ self.hidden + self.hidden_bias, 0)
+        return hidden
 
-    def _of_grams(self, features: Features) -> Any:
-        weights = features.counts * (self.rarity[features.rows] * np.float32(self.rarity_step))
+    def scores(self, hidden: Vector, cues: NDArray[np.int64]) -> Vector:
+        """A score for each label, float32[LABELS], of `embed`'s answer and the cues' rows."""
+        total: Vector = hidden @ self.out + self.bias
+        weights = self.rarity[cues].astype(np.float32) * np.float32(self.rarity_step)
         length = float(np.sqrt(weights @ weights))
-        if not length:
-            return np.float32(0)
-        table = self.grams[features.rows].astype(np.float32)
-        return (weights @ table) * np.float32(self.step / length)
-
-    def _trusted(self, both: float) -> float:
-        slope, offset = self.trust
-        kept = min(max(both, 1e-6), 1 - 1e-6)
-        logit = np.log(kept / (1 - kept))
-        return float(1 / (1 + np.exp(-(slope * logit + offset))))
+        if length:
+            total += (weights @ self.cues[cues].astype(np.float32)) * np.float32(
+                self.cue_step / length
+            )
+        return total
 
 
-def softmax(logits: Vector) -> Vector:
-    """Probabilities of a vector of logits."""
-    powers = np.exp(logits - logits.max())
+def softmax(scores: Vector) -> Vector:
+    """Probabilities of a vector of scores."""
+    powers = np.exp(scores - scores.max())
     chances: Vector = powers / powers.sum()
     return chances
