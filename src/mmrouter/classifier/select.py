@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmrouter.classifier.base import Classifier
 from mmrouter.classifier.rules import RulesClassifier
@@ -19,6 +20,17 @@ class Selected:
 def select(strategy: str, trained_model: str | None = None) -> Selected:
     """The local strategy for "auto", "rules", "embeddings" or "llm" (which rests on a local one).
 
-    It never fails: rules are always there.
+    It never fails for want of an extra: rules are always there.
+
+    Raises:
+        ConfigError: `trained_model` is not a folder that `mmrouter train` wrote.
     """
-    return Selected(RulesClassifier())
+    if strategy == "rules":
+        return Selected(RulesClassifier())
+    try:
+        from mmrouter.classifier.embeddings import EmbeddingsClassifier
+    except ImportError as error:
+        why = f'embeddings need {error.name}: pip install "mmrouter[embeddings]"'
+        wanted = strategy == "embeddings" or trained_model is not None
+        return Selected(RulesClassifier(), why if wanted else None)
+    return Selected(EmbeddingsClassifier(Path(trained_model) if trained_model else None))

@@ -44,7 +44,10 @@ def classifier_for(
             with _asking(loaded) as labels:
                 yield labels
             return
-    yield select(strategy or "auto", trained_model).classifier.classify
+    selected = select(strategy or "auto", trained_model)
+    if selected.degraded is not None:
+        click.secho(f"Rules classify instead: {selected.degraded}", fg="yellow", err=True)
+    yield selected.classifier.classify
 
 
 @contextmanager
