@@ -33,7 +33,8 @@ run: setup  ## The main job, with no key and no network: classify, route, answer
 	$(BIN)/mmrouter stats
 
 test: setup lint  ## Every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/e2e
+	$(BIN)/pytest tests/e2e
 
 lint: setup  ## Style, types, and who may import whom
 	$(BIN)/ruff check .

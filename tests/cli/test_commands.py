@@ -224,6 +224,8 @@ def test_ctrl_c_ends_quietly_and_the_request_is_in_the_books(
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # a background job's children ignore it, and the tests may run as one
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert arrived.wait(30)
     process.send_signal(signal.SIGINT)

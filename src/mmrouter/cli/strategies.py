@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -53,6 +52,8 @@ def classifier_for(
 @contextmanager
 def _asking(config: Config) -> Iterator[Labels]:
     """Asks config's model; each call is a request of its own in the books, tagged "classify"."""
+    import asyncio  # late: the local strategies do without, and it is slow to import
+
     from mmrouter.bootstrap import build
     from mmrouter.classifier.llm import LlmClassifier
 
@@ -72,6 +73,8 @@ def _asking(config: Config) -> Iterator[Labels]:
 
 
 async def _answer(parts: Parts, question: Question) -> str:
+    import asyncio
+
     from mmrouter.dialects.question import body_of, dialect_of
     from mmrouter.errors import ProviderTimeoutError
     from mmrouter.router.ids import new_request_id
