@@ -33,7 +33,10 @@ run: setup  ## The main job, with no key and no network: classify, route, answer
 	$(BIN)/mmrouter stats
 
 test: setup lint  ## Every check and every test
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/http
+	@# in a process of their own: these fill pages in the order in which they run
+	$(BIN)/pytest tests/http
+	@# and these leave a browser's event loop behind
 	$(BIN)/pytest tests/e2e
 
 lint: setup  ## Style, types, and who may import whom

@@ -10,14 +10,6 @@ import pytest
 from tests.support.upstream import Upstream, running
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share their fixtures, and those of tests/http fill one set of pages: each of
-    these runs in one process when the tests are spread over several."""
-    for item in items:
-        together = "http" if "http" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
-
-
 @pytest.fixture(autouse=True)
 def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may find a real key, or read the developer's own config."""

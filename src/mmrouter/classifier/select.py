@@ -18,14 +18,14 @@ class Selected:
 
 
 def select(strategy: str, trained_model: str | None = None) -> Selected:
-    """The local strategy for "auto", "rules", "embeddings" or "llm" (which rests on a local one).
+    """The local strategy for "auto", "rules", "embeddings" or "llm" (behind which stand the rules).
 
     It never fails for want of an extra: rules are always there.
 
     Raises:
         ConfigError: `trained_model` is not a folder that `mmrouter train` wrote.
     """
-    if strategy == "rules":
+    if strategy in ("rules", "llm"):
         return Selected(RulesClassifier())
     try:
         from mmrouter.classifier.embeddings import EmbeddingsClassifier

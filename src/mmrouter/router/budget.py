@@ -79,6 +79,7 @@ class LimitBudget:
         self._zone = ZoneInfo(config.budget.timezone)
         self._current: tuple[Period, ...] = ()
         self._warned: set[str] = set()
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def standing(self, request: Request) -> Standing:
         """Raises BudgetExceededError where a limit is reached and config says to reject then."""
@@ -120,7 +121,10 @@ class LimitBudget:
     async def settle(self, request: Request, started: float, cost_nanos: Nanos) -> None:
         limits = self._limits(request, started)
         if limits:
-            await asyncio.shield(self._settle(request.id, cost_nanos, limits))
+            settling = asyncio.create_task(self._settle(request.id, cost_nanos, limits))
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+            await asyncio.shield(settling)
 
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that config sets, in the periods of now."""
@@ -148,7 +152,9 @@ class LimitBudget:
         return [Audited(x, b, spent(books[x.period.start], x)) for x, b in found]
 
     async def aclose(self) -> None:
-        """Closes the counters."""
+        """Closes the counters, after the settlements whose requests were cancelled meanwhile."""
+        if self._settling:
+            await asyncio.wait(self._settling)
         await self._counters.aclose()
 
     async def _set_aside(self, id: str, amount: Nanos, limits: Sequence[Limit]) -> None:
