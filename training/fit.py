@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from encoder import tokenizer_of
+from encoder import SPECIAL as SPECIAL_NAMES
 from rules import mistyped
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
@@ -254,8 +254,9 @@ def stacked(model: Branches, cues: Cues) -> dict[str, Array]:
 def save_encoder(folder: Path, base: Any, vectors: Array, weights: Array) -> None:
     """Vectors rounded to 8 bits; the first four rows are the special subwords, and zero."""
     pieces = [str(piece) for piece in base["pieces"]]
-    tokenizer = tokenizer_of(pieces, [round(float(x), 4) for x in base["scores"]])
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    scores = [round(float(x), 4) for x in base["scores"]]
+    (folder / "pieces.txt").write_text("\n".join([*SPECIAL_NAMES, *pieces]), "utf-8")
+    np.save(folder / "pieces.npy", np.array([0.0] * SPECIAL + scores))
     step = np.abs(vectors).max(1, keepdims=True) / 127
     rounded = np.round(vectors / step).astype(np.int8)
     zeros = np.zeros((SPECIAL, vectors.shape[1]), np.int8)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import log, log1p
 from pathlib import Path
 
 import numpy as np
@@ -89,20 +90,20 @@ def counts(text: str) -> Vector:
     capitals = sum(map(str.istitle, words))
     return np.array(
         [
-            np.log(size),
+            log(size),
             digits / size,
-            np.log1p(digits),
+            log1p(digits),
             operators / size,
-            np.log1p(operators),
-            np.log1p(text.count("\\") + text.count("$")),
-            np.log1p(text.count("\n")),
-            np.log1p(text.count("?")),
-            np.log1p(len(_NUMBER.findall(text))),
+            log1p(operators),
+            log1p(text.count("\\") + text.count("$")),
+            log1p(text.count("\n")),
+            log1p(text.count("?")),
+            log1p(len(_NUMBER.findall(text))),
             sum(map(len, words)) / many,
             capitals / many,
             len(set(words)) / many,
-            np.log1p(text.count("(")),
-            np.log1p(len(_OPTION.findall(text))),
+            log1p(text.count("(")),
+            log1p(len(_OPTION.findall(text))),
             float(any(mark in text for mark in _CODE)),
         ],
         np.float32,

@@ -2,7 +2,7 @@
 
 The vectors were distilled from multilingual-e5-small (MIT) and tuned on labelled requests by
 `training/`; see the model card. They are 8-bit and memory-mapped, so loading costs little more than
-reading the tokenizer.
+reading the names of the subwords.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+
+from mmrouter.classifier.subwords import Subwords
 
 HEAD, TAIL = 160, 96
 """Of a longer text, the first and the last so many subwords are read."""
@@ -27,12 +28,12 @@ class StaticEncoder:
     """Texts to rows of vectors. Safe from several threads: nothing changes after it is made.
 
     Args:
-        folder: holds `tokenizer.json`, `vectors.npy` (int8, a row for each subword) and
+        folder: holds the vocabulary (see `Subwords`), `vectors.npy` (int8, a row for each subword) and
             `scales.npy` (what a row is multiplied by: its 8-bit step times the subword's weight).
     """
 
     def __init__(self, folder: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._subwords = Subwords(folder, SPECIAL)
         self._vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         self._scales = np.load(folder / "scales.npy").astype(np.float32)
         self.size: int = self._vectors.shape[1]
@@ -50,11 +51,10 @@ class StaticEncoder:
         """The rows of a text's known subwords, in order."""
         if len(text) > _HEAD_CHARS + _TAIL_CHARS:
             text = f"{text[:_HEAD_CHARS]} {text[-_TAIL_CHARS:]}"
-        plain = " ".join(text.lower().split())
-        if not plain.isascii():  # half of a surrogate pair is no text to the tokenizer
-            plain = normalize("NFKC", plain).encode("utf-8", "replace").decode("utf-8")
-        ids = np.array(self._tokenizer.encode(plain, add_special_tokens=False).ids, np.int64)
-        ids = ids[ids >= SPECIAL]
+        plain = text.lower()
+        if not plain.isascii():
+            plain = normalize("NFKC", " ".join(plain.split()))
+        ids = np.array(self._subwords.of(plain.split()), np.int64)
         if len(ids) > HEAD + TAIL:
             ids = np.concatenate((ids[:HEAD], ids[-TAIL:]))
         return ids

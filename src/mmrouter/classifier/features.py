@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -44,5 +45,10 @@ def whole(judged: Judged) -> str:
 def cue_rows(judged: Judged) -> NDArray[np.int64]:
     """Where the cues of a judged text are in the table, ascending."""
     names = cues(judged)
-    rows = {crc32(name.encode("utf-8", "surrogatepass")) & _MASK for name in names}
+    rows = set(map(_row, names))
     return np.sort(np.fromiter(rows, np.int64, len(rows)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _row(name: str) -> int:
+    return crc32(name.encode("utf-8", "surrogatepass")) & _MASK
