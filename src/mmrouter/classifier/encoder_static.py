@@ -28,8 +28,8 @@ class StaticEncoder:
     """Texts to rows of vectors. Safe from several threads: nothing changes after it is made.
 
     Args:
-        folder: holds the vocabulary (see `Subwords`), `vectors.npy` (int8, a row for each subword) and
-            `scales.npy` (what a row is multiplied by: its 8-bit step times the subword's weight).
+        folder: holds the vocabulary (see `Subwords`), `vectors.npy` (int8, a row for each subword)
+            and `scales.npy` (what a row is multiplied by: its 8-bit step times the subword's weight).
     """
 
     def __init__(self, folder: Path) -> None:
