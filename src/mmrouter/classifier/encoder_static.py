@@ -29,7 +29,7 @@ class StaticEncoder:
 
     Args:
         folder: holds the vocabulary (see `Subwords`), `vectors.npy` (int8, a row for each subword)
-            and `scales.npy` (what a row is multiplied by: its 8-bit step times the subword's weight).
+            and `scales.npy` (what a row is multiplied by: its 8-bit step times its weight).
     """
 
     def __init__(self, folder: Path) -> None:
