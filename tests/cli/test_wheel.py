@@ -63,6 +63,24 @@ def test_the_main_job_works_from_the_wheel_in_an_empty_folder(
     assert sorted(os.listdir(tmp_path))[0] == "mmrouter.db"
 
 
+def test_the_documented_commands_work_from_the_wheel_in_an_empty_folder(
+    installed: Path, tmp_path: Path
+) -> None:
+    """One folder, in this order: what the first leaves is what the others read."""
+    for command in (
+        ("route", "What is the capital of France?"),
+        ("classify", "Explain quantum entanglement"),
+        ("stats", "--detailed"),
+        ("eval", "--classifier", "rules"),
+        ("compare",),
+        ("budget", "status"),
+        ("db", "verify"),
+    ):
+        done = run(installed, tmp_path, *command)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout.strip(), command
+
+
 def test_no_stray_file_is_in_the_wheel(installed: Path) -> None:
     (wheel,) = installed.parent.glob("mmrouter-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
