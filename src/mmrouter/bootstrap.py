@@ -147,6 +147,8 @@ def _asked_aside(config: Config) -> Iterator[str]:
         yield config.classifier.model
     if config.cascade.enabled and config.cascade.strategy == "llm_judge":
         yield config.cascade.judge_model or ""
+    if config.quality.shadow > 0:
+        yield from (config.baseline_model, config.judge_model)
 
 
 def _llm_classifier(config: Config) -> LlmClassifier | None:

@@ -11,6 +11,7 @@
     ├── TrackerError              the books cannot be written; 503
     ├── StateError                the budget's counters cannot be reached; 503
     ├── LocalModelError           the local model cannot be started or did not answer
+    ├── NothingToJudgeError       a comparison of answers lacks one, or a judgement
     └── ProviderError             a provider call failed
         ├── MissingKeyError           the key's environment variable is empty; not sent
         ├── ProviderConnectionError   refused, reset, DNS; retryable
@@ -111,6 +112,12 @@ class NoCandidateError(MMRouterError):
 
     status = 400
     code = "no_candidate"
+
+
+class NothingToJudgeError(MMRouterError):
+    """A comparison of answers lacks one, or a judgement; the message says why."""
+
+    code = "nothing_to_judge"
 
 
 class TrackerError(MMRouterError):

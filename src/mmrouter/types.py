@@ -55,6 +55,8 @@ class Surface(StrEnum):
     MESSAGES = "messages"
     RESPONSES = "responses"
     EMBEDDINGS = "embeddings"
+    QUALITY = "quality"
+    """No door: made by ourselves to compare answers. Nobody else asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,7 @@ async def _answer(parts: Parts, question: Question) -> str:
     from mmrouter.dialects.question import body_of, dialect_of
     from mmrouter.errors import ProviderTimeoutError
     from mmrouter.router.ids import new_request_id
-    from mmrouter.router.pipeline import Done
+    from mmrouter.router.whole import whole
     from mmrouter.types import Request, Surface
 
     target = parts.registry.priced(question.model)
@@ -91,13 +91,7 @@ async def _answer(parts: Parts, question: Question) -> str:
         tags=("classify",),
     )
     try:
-        async with (
-            asyncio.timeout(question.timeout_s),
-            aclosing(parts.pipeline.run(request)) as events,
-        ):
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.text
+        async with asyncio.timeout(question.timeout_s):
+            return (await whole(parts.pipeline.run, request)).text
     except TimeoutError:
         raise ProviderTimeoutError(f"{target.name} took too long to classify") from None
-    raise AssertionError("the pipeline ends with Done or an error")

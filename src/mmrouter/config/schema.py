@@ -204,6 +204,22 @@ class AlertsConfig(Section):
     rules: tuple[AlertRule, ...] = ("cost_spike", "error_rate", "budget_warning")
 
 
+class QualityConfig(Section):
+    """Whether routed answers are as good as the baseline's: who judges, and how much of the live
+    traffic."""
+
+    judge_model: str | None = Field(
+        default=None, description="Who judges; default: complex/reasoning's model."
+    )
+    shadow: Fraction = Field(
+        default=0.0,
+        description="Share of the server's routed answers that are judged in the background.",
+    )
+    daily_limit: Usd = Field(
+        default=1.0, description="shadow: USD a day for judging, baseline answers included."
+    )
+
+
 class ProviderRow(Section):
     """An endpoint of your own, or a change to a built-in one."""
 
@@ -300,6 +316,7 @@ class Config(Section):
     budget: Annotated[BudgetConfig, BeforeValidator(_blank_section)] = BudgetConfig()
     adaptive: Annotated[AdaptiveConfig, BeforeValidator(_blank_section)] = AdaptiveConfig()
     alerts: Annotated[AlertsConfig, BeforeValidator(_blank_section)] = AlertsConfig()
+    quality: Annotated[QualityConfig, BeforeValidator(_blank_section)] = QualityConfig()
     providers: dict[str, ProviderRow] = Field(default_factory=dict)
     models: dict[str, ModelRow] = Field(default_factory=dict)
     tracker: Annotated[TrackerConfig, BeforeValidator(_blank_section)] = TrackerConfig()
@@ -333,6 +350,11 @@ class Config(Section):
     def baseline_model(self) -> str:
         """Name of the model that savings are counted against."""
         return self.baseline or self.route(Complexity.MEDIUM, Category.REASONING).model
+
+    @property
+    def judge_model(self) -> str:
+        """Name of the model that compares answers."""
+        return self.quality.judge_model or self.route(Complexity.COMPLEX, Category.REASONING).model
 
     def model_names(self) -> tuple[str, ...]:
         """Every model that routes name, in order of first mention, without repeats."""

@@ -21,6 +21,10 @@ MOST_NANOS = 2**53 - 1
 """Nine million dollars: a higher limit counts as this one, the most that Redis compares exactly."""
 
 
+QUALITY_TAG = "quality"
+"""Marks requests made to compare answers."""
+
+
 class Span(StrEnum):
     """How long a limit lasts."""
 
@@ -163,6 +167,8 @@ def _rows(config: Config) -> Iterator[tuple[Scope, str, Span, float]]:
                 yield Scope.ALL, "", span, usd
         for tag, row in budget.tags.items():
             yield from _pair(Scope.TAG, tag, row.daily_limit, row.monthly_limit)
+    if config.quality.shadow > 0:
+        yield Scope.TAG, QUALITY_TAG, Span.DAY, config.quality.daily_limit
     for key, row_ in config.server.keys.items():
         yield from _pair(Scope.KEY, key, row_.daily_limit, row_.monthly_limit)
 

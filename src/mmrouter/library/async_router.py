@@ -17,6 +17,7 @@ from mmrouter.library.result import RouteResult, result_of
 from mmrouter.providers.base import Chunk
 from mmrouter.router.ids import new_request_id
 from mmrouter.router.pipeline import Done, Events
+from mmrouter.router.whole import whole
 from mmrouter.types import Classification, Dialect, Nanos, Plan, Request, Surface
 
 Messages = Sequence[Mapping[str, Any]]
@@ -97,16 +98,12 @@ class AsyncRouter:
         request = self._request(
             messages, model, session, tags, max_cost_nanos, params, stream=False
         )
-        async with aclosing(self.run(request)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    answer = orjson.loads(event.data)
-                    choices = items(mapping(answer).get("choices"))
-                    message = mapping(choices[0].get("message")) if choices else {}
-                    content = message.get("content")
-                    text = content if isinstance(content, str) else ""
-                    return result_of(event.outcome, text, message)
-        raise AssertionError("the pipeline ends with Done or an error")
+        done = await whole(self.run, request)
+        choices = items(mapping(orjson.loads(done.data)).get("choices"))
+        message = mapping(choices[0].get("message")) if choices else {}
+        content = message.get("content")
+        text = content if isinstance(content, str) else ""
+        return result_of(done.outcome, text, message)
 
     def stream(
         self,

@@ -6,13 +6,12 @@ import logging
 import re
 from typing import Any
 
-from mmrouter.classifier.text import judge
 from mmrouter.config.schema import CascadeConfig
 from mmrouter.decide.gate import Verdict, verdict
-from mmrouter.dialects import DIALECTS
 from mmrouter.dialects.answer import Answer, form_of
 from mmrouter.dialects.question import Ask, Question
 from mmrouter.errors import MMRouterError
+from mmrouter.router.excerpt import asked, ends
 from mmrouter.types import Request, Role
 
 logger = logging.getLogger(__name__)
@@ -38,7 +37,6 @@ _SCHEMA: dict[str, Any] = {
 }
 _SCORE = re.compile(r'"score"\s*:\s*"?([1-5])\b')
 _WHY = re.compile(r'"why"\s*:\s*"([^"\n]{1,200})')
-_MOST_CHARS = 12_000
 _JUDGE_TIMEOUT_S = 15.0
 
 
@@ -63,7 +61,7 @@ class CascadeGate:
 
     def _look(self, request: Request, answer: Answer, *, whole: bool) -> Verdict:
         return verdict(
-            _asked(request),
+            asked(request),
             form_of(request.dialect, request.body),
             answer,
             least=self._config.min_response_length,
@@ -73,8 +71,8 @@ class CascadeGate:
 
     def _question(self, request: Request, answer: Answer) -> Question:
         shown = (
-            f"<request>\n{_ends(_asked(request))}\n</request>\n"
-            f"<answer>\n{_ends(answer.text)}\n</answer>"
+            f"<request>\n{ends(asked(request))}\n</request>\n"
+            f"<answer>\n{ends(answer.text)}\n</answer>"
         )
         return Question(
             model=self._config.judge_model or "",
@@ -95,17 +93,3 @@ class CascadeGate:
             return Verdict(score / 5)
         why = _WHY.findall(text)
         return Verdict(score / 5, f"the judge gives {score} of 5" + (f": {why[-1]}" if why else ""))
-
-
-def _asked(request: Request) -> str:
-    """The user's last words, with what they answer."""
-    judged = judge(DIALECTS[request.dialect].conversation(request.body))
-    return f"{judged.context}\n{judged.text}".strip()
-
-
-def _ends(text: str) -> str:
-    """A long text's two ends."""
-    if len(text) <= _MOST_CHARS:
-        return text
-    half = _MOST_CHARS // 2
-    return f"{text[:half]}\n[...]\n{text[-half:]}"

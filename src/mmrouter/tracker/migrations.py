@@ -35,7 +35,16 @@ def _m002_hour_caches(connection: Connection) -> None:
             )
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_m001_books, _m002_hour_caches)
+def _m003_judgements(connection: Connection) -> None:
+    """What judges said of routed answers."""
+    schema.metadata.create_all(connection, tables=[schema.judgements])
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _m001_books,
+    _m002_hour_caches,
+    _m003_judgements,
+)
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 
 

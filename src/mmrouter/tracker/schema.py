@@ -125,4 +125,23 @@ feedback = Table(
     Index("ix_feedback_request_id", "request_id"),
 )
 
+judgements = Table(  # routed answers held against a baseline's (eval/quality.py)
+    "judgements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", Text, nullable=False),  # the routed one
+    Column("created", Double, nullable=False),
+    Column("source", Text, nullable=False),  # "command" or "shadow"
+    Column("routed_model", Text, nullable=False),
+    Column("baseline_model", Text, nullable=False),
+    Column("judge_model", Text, nullable=False),
+    Column("verdict", Text),  # of the routed answer: win, tie, loss; NULL: could not be judged
+    Column("score", Double),  # of the routed answer, 0..1; NULL: not marked
+    Column("baseline_score", Double),
+    Column("cost_nanos", BigInteger, nullable=False),  # of the comparison
+    Column("detail", Text, nullable=False),  # JSON: marks, or the fault
+    Index("ix_judgements_request_id", "request_id"),
+    Index("ix_judgements_created", "created"),
+)
+
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))

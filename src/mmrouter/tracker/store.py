@@ -120,6 +120,9 @@ class Store(Protocol):
             InvalidRequestError: the score is outside 0..1.
         """
 
+    def add_judgement(self, judgement: Row) -> None:
+        """Write a row of `judgements`; `id` and `created` are made here."""
+
     def request(self, id: str) -> Row | None:
         """One request with `attempts` (in order) and `feedback` (oldest first), or None."""
 
@@ -136,8 +139,8 @@ class Store(Protocol):
         """What requests that started at or after `since` (Unix seconds) cost."""
 
     def prune(self, *, older_than: float) -> int:
-        """Delete requests that started before `older_than` (Unix seconds), attempts and feedback
-        with them. Returns the number of requests."""
+        """Delete requests that started before `older_than` (Unix seconds), attempts,
+        feedback and judgements with them. Returns the number of requests."""
 
     def verify(self) -> list[Fault]:
         """Every place where the books do not balance; empty when they do."""
@@ -277,6 +280,11 @@ class SqlStore:
                 )
         return found
 
+    def add_judgement(self, judgement: Row) -> None:
+        """See `Store.add_judgement`."""
+        with self._begin() as connection:
+            connection.execute(insert(schema.judgements).values(created=time.time(), **judgement))
+
     def request(self, id: str) -> Row | None:
         """See `Store.request`."""
         feedback = schema.feedback
@@ -365,8 +373,8 @@ class SqlStore:
         while True:
             with self._begin() as connection:
                 ids: list[Any] = list(connection.execute(old).scalars())
-                for column in (schema.feedback.c.request_id, schema.attempts.c.request_id):
-                    connection.execute(delete(column.table).where(column.in_(ids)))
+                for owned in (schema.judgements, schema.feedback, schema.attempts):
+                    connection.execute(delete(owned).where(owned.c.request_id.in_(ids)))
                 connection.execute(delete(table).where(table.c.id.in_(ids)))
             pruned += len(ids)
             if len(ids) < PRUNE_CHUNK:
