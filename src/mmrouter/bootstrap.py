@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmrouter.classifier.llm import LlmClassifier
 from mmrouter.classifier.select import select
@@ -26,12 +27,16 @@ from mmrouter.router.health import Breakers
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.planner import Planner
+from mmrouter.router.ports import Observer
 from mmrouter.state.base import Counters
 from mmrouter.state.memory import MemoryCounters
 from mmrouter.tracker.sole import claim
 from mmrouter.tracker.store import Store, open_store
 from mmrouter.tracker.writer import Tracker
 from mmrouter.types import Dialect, Request, Surface, Target
+
+if TYPE_CHECKING:
+    from mmrouter.eval.shadow import Shadow
 
 MEMORY = "memory://"
 """The `state.url` of counters in this process."""
@@ -45,6 +50,7 @@ def build(
     db: str | None = None,
     local_fallback: bool = False,
     spends: bool = True,
+    shadow: bool = False,
     now: Callable[[], float] = time.time,
 ) -> Parts:
     """Builds a router.
@@ -56,6 +62,7 @@ def build(
             are answered by a small local model.
         spends: False for a router that is only looked at: it may stand beside one that counts the
             same limits in its memory.
+        shadow: judge the share of answers that `quality.shadow` says.
         now: Unix seconds.
 
     Raises:
@@ -111,34 +118,56 @@ def build(
         await budget.aclose()
         release()
 
+    observers: list[Observer] = []
+    pipeline = Pipeline(
+        config=config,
+        plans=planner,
+        caller=Caller(
+            config=config.provider,
+            provider_for=providers.get,
+            priced=registry.priced,
+            health=health,
+            budget=budget,
+            now=now,
+            monotonic=time.perf_counter,
+        ),
+        books=tracker,
+        gate=CascadeGate(config.cascade) if config.cascade.enabled else None,
+        observers=observers,
+        now=now,
+    )
+    closers = [providers.aclose, close_budget, close_tracker]
+    if shadow and config.quality.shadow > 0:
+        judging = _shadow(config, pipeline, registry, store)
+        observers.append(judging)
+        closers.insert(0, judging.aclose)
     return Parts(
         config=config,
         registry=registry,
         store=store,
         classifier=selected.classifier,
-        pipeline=Pipeline(
-            config=config,
-            plans=planner,
-            caller=Caller(
-                config=config.provider,
-                provider_for=providers.get,
-                priced=registry.priced,
-                health=health,
-                budget=budget,
-                now=now,
-                monotonic=time.perf_counter,
-            ),
-            books=tracker,
-            gate=CascadeGate(config.cascade) if config.cascade.enabled else None,
-            now=now,
-        ),
+        pipeline=pipeline,
         budget=budget,
         health=health,
         provider_for=providers.get,
         feedback=feedback,
         ready=ready,
-        closers=(providers.aclose, close_budget, close_tracker),
+        closers=closers,
     )
+
+
+def _shadow(config: Config, pipeline: Pipeline, registry: Registry, store: Store) -> Shadow:
+    """Judges a share of the answers; its own calls go through the same pipeline."""
+    from mmrouter.eval.quality import Comparison, Referee, row_of
+    from mmrouter.eval.shadow import Shadow
+
+    async def noted(comparison: Comparison) -> None:
+        await asyncio.to_thread(store.add_judgement, row_of(comparison, "shadow"))
+
+    referee = Referee(
+        pipeline.run, registry.priced, judge=config.judge_model, baseline=config.baseline_model
+    )
+    return Shadow(referee, noted, config.quality.shadow)
 
 
 def _asked_aside(config: Config) -> Iterator[str]:

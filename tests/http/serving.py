@@ -87,7 +87,7 @@ def serving(
 ) -> Iterator[Served]:
     """Serves on a free loopback port."""
     settings = uvicorn.Config(
-        App(lambda: change(build(config, db=db))),
+        App(lambda: change(build(config, db=db, shadow=True))),
         port=0,
         http=Protocol,
         ws="none",

@@ -16,6 +16,13 @@ import click
     "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes."
 )
 @click.option(
+    "--shadow",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Judge this share of routed answers against the baseline's in the background, within "
+    "quality.daily_limit.  [default: config's]",
+)
+@click.option(
     "--log-level",
     default="info",
     show_default=True,
@@ -30,6 +37,7 @@ def serve(
     config: str | None,
     db: str | None,
     workers: int,
+    shadow: float | None,
     log_level: str,
 ) -> None:
     """Serve /v1/chat/completions, /v1/messages, /v1/responses and /v1/embeddings.
@@ -46,4 +54,4 @@ def serve(
     from mmrouter.server.run import serve as run
 
     source = config or obj["config"]
-    run(source, host=host, port=port, db=db, workers=workers, log_level=log_level)
+    run(source, host=host, port=port, db=db, workers=workers, shadow=shadow, log_level=log_level)

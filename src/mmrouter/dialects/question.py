@@ -45,6 +45,15 @@ def dialect_of(target: Target) -> Dialect:
     return Dialect.MESSAGES if target.kind == "anthropic" else Dialect.CHAT
 
 
+def bound_key(dialect: Dialect, target: Target) -> str:
+    """The body's key for the most tokens to write."""
+    if dialect is Dialect.RESPONSES:
+        return "max_output_tokens"
+    # OpenAI's reasoning models take this name only; most other endpoints only the older one
+    openai = dialect is Dialect.CHAT and target.provider == "openai"
+    return "max_completion_tokens" if openai else "max_tokens"
+
+
 def body_of(question: Question, target: Target) -> dict[str, Any]:
     """The question as a request in `dialect_of(target)`."""
     turns = [{"role": role, "content": text} for role, text in question.turns]
@@ -60,8 +69,7 @@ def body_of(question: Question, target: Target) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": question.model,
         "messages": [{"role": "system", "content": question.system}, *turns],
-        # OpenAI's reasoning models take this name only; most other endpoints only the older one
-        "max_completion_tokens" if target.provider == "openai" else "max_tokens": room,
+        bound_key(Dialect.CHAT, target): room,
     }
     if "json_schema" in able:
         schema = {"name": question.role.value, "strict": True, "schema": dict(question.schema)}

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from mmrouter.decide.budget import QUALITY_TAG
-from mmrouter.dialects.question import Question, body_of, dialect_of
+from mmrouter.dialects.question import THINKING_TOKENS, Question, body_of, bound_key, dialect_of
 from mmrouter.errors import MMRouterError, NothingToJudgeError
 from mmrouter.eval.accuracy import wilson
 from mmrouter.eval.pairwise import (
@@ -33,7 +33,7 @@ from mmrouter.eval.pairwise import (
 from mmrouter.router.excerpt import asked, ends
 from mmrouter.router.ids import new_request_id
 from mmrouter.router.whole import Run, whole
-from mmrouter.types import Nanos, Outcome, Request, Surface, Target
+from mmrouter.types import Attempt, Dialect, Nanos, Outcome, Request, Surface, Target
 
 _STREAM_KEYS = ("stream", "stream_options")
 
@@ -102,7 +102,7 @@ class Referee:
             return replace(found, fault="the answer has no text (a tool call, say)")
         spent: list[Nanos] = []
         try:
-            other, cost = await self._baseline_answer(outcome.request, spent)
+            other, cost = await self._baseline_answer(outcome, spent)
             found = replace(found, baseline_nanos=cost)
             judgement = await self._judged(asked(outcome.request), text, other, spent)
         except MMRouterError as error:
@@ -121,9 +121,13 @@ class Referee:
         )
 
     async def _baseline_answer(
-        self, request: Request, spent: list[Nanos]
+        self, outcome: Outcome, spent: list[Nanos]
     ) -> tuple[str, Nanos | None]:
+        request, target = outcome.request, self._priced(self._baseline)
         body = {key: value for key, value in request.body.items() if key not in _STREAM_KEYS}
+        body["model"] = self._baseline
+        if outcome.plan is not None and outcome.plan.needs.max_output is None:
+            body |= _room(request.dialect, target, outcome.answered)
         done = await whole(
             self._run,
             Request(
@@ -131,7 +135,7 @@ class Referee:
                 surface=Surface.QUALITY,
                 dialect=request.dialect,
                 model=self._baseline,
-                body=body | {"model": self._baseline},
+                body=body,
                 tags=(QUALITY_TAG,),
                 forward_headers=request.forward_headers,
             ),
@@ -164,6 +168,23 @@ class Referee:
         )
         spent.append(done.outcome.cost_nanos or 0)
         return done.text
+
+
+def _room(dialect: Dialect, target: Target, answered: Attempt | None) -> dict[str, int]:
+    """A bound on the baseline's answer where its request has none: several times the routed
+    answer's length. Without one a budget would set aside the longest answer that the model can
+    give, and soon have no room for a comparison."""
+    written = answered.usage.output_tokens if answered is not None else 0
+    room = max(_LEAST_ROOM, _TIMES_AS_LONG * written)
+    if "reasoning" in (target.capabilities or ()):
+        room += THINKING_TOKENS
+    if target.max_output is not None:
+        room = min(room, target.max_output)
+    return {bound_key(dialect, target): room}
+
+
+_LEAST_ROOM = 1_024
+_TIMES_AS_LONG = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class Pipeline:
     Args:
         caller: makes every call of a model.
         gate: judges gated attempts.
+        observers: looked at when a request ends, so that one may be added that calls this pipeline.
         now: Unix seconds.
         monotonic: seconds.
         jitter: random number in 0..1.
@@ -126,7 +127,7 @@ class Pipeline:
         self._caller = caller
         self._books = books
         self._gate = gate
-        self._observers = tuple(observers)
+        self._observers = observers
         self._now = now
         self._monotonic = monotonic
         self._jitter = jitter
@@ -289,7 +290,7 @@ class Pipeline:
         run.attempts[place] = replace(run.attempts[place], status=status, detail=detail)
 
     async def _done(self, run: _Run, end: Answered) -> Done:
-        outcome = await self._close(run, Status.OK, None)
+        outcome = await self._close(run, Status.OK, None, end.text)
         return Done(outcome, end.finish.data, end.text, end.finish.finish_reason)
 
     def _accepted(self, run: _Run, plan: Plan, target: Target) -> Accepted:
@@ -304,7 +305,9 @@ class Pipeline:
             overhead_ms=run.overhead_ms,
         )
 
-    async def _close(self, run: _Run, status: Status, error: Exception | None) -> Outcome:
+    async def _close(
+        self, run: _Run, status: Status, error: Exception | None, text: str = ""
+    ) -> Outcome:
         """Records how the request ended, then tells the observers."""
         run.closed = True
         unknown = any(a.cost_nanos is None for a in run.attempts)
@@ -330,7 +333,7 @@ class Pipeline:
         finally:
             await self._caller.settle(run)
         for observe in self._observers:
-            observe(outcome)
+            observe(outcome, text)
         return outcome
 
 

@@ -101,7 +101,11 @@ class Gate(Protocol):
 class Observer(Protocol):
     """Learns of every finished request, after it is recorded. Must be quick and never raise."""
 
-    def __call__(self, outcome: Outcome) -> None: ...
+    def __call__(self, outcome: Outcome, text: str, /) -> None:
+        """
+        Args:
+            text: the answer's; empty where there is none.
+        """
 
 
 class Plans(Protocol):

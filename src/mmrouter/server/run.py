@@ -21,6 +21,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _CONFIG_ENV = "MMROUTER_CONFIG"
 _DB_ENV = "MMROUTER_DB"
+_SHADOW_ENV = "MMROUTER_SHADOW"
 _KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections, so that it is not we who close under a request."""
 
@@ -33,6 +34,7 @@ def serve(
     db: str | None,
     workers: int,
     log_level: str,
+    shadow: float | None = None,
     factory: str = "app",
 ) -> None:
     """Serves until SIGTERM or SIGINT; then lets what runs finish for `server.drain_seconds`.
@@ -42,6 +44,7 @@ def serve(
         port: 0 takes a free one.
         db: URL or path of the tracker's database, over config's.
         workers: processes that share the port.
+        shadow: share of routed answers that are judged, over config's.
         factory: "app", or "dashboard" to serve that alone.
 
     Raises:
@@ -59,6 +62,8 @@ def serve(
     os.environ[_CONFIG_ENV] = source  # workers are processes of their own, and read it there
     if db is not None:
         os.environ[_DB_ENV] = db
+    if shadow is not None:
+        os.environ[_SHADOW_ENV] = str(shadow)
     uvicorn.run(
         f"mmrouter.server.run:{factory}",
         factory=True,
@@ -88,10 +93,20 @@ def app() -> App:
 def _built() -> Parts:
     # our lines show neither, and each request writes one
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    parts = build(os.environ[_CONFIG_ENV], db=os.environ.get(_DB_ENV))
+    parts = build(_config(), db=os.environ.get(_DB_ENV), shadow=True)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again and again
     return parts
+
+
+def _config() -> Config:
+    """The config, with what the command line says over it."""
+    config = load_config(os.environ[_CONFIG_ENV])
+    shadow = os.environ.get(_SHADOW_ENV)
+    if shadow is None:
+        return config
+    quality = config.quality.model_copy(update={"shadow": float(shadow)})
+    return config.model_copy(update={"quality": quality})
 
 
 def dashboard() -> App:
