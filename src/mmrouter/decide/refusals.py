@@ -31,7 +31,7 @@ _REFUSES = re.compile(
     rf"\b(?:i|we)(?:'m| am|’m)? (?:really |simply |also |just )?(?:can(?:no|['’])?t|can not|won['’]?t|will not|"
     rf"(?:am |'m |’m )?(?:not able|unable|not allowed|not permitted|not in a position) to|"
     rf"(?:must|have to|need to) (?:respectfully )?decline|do(?:n['’]t| not) have the ability to|"
-    rf"(?:am |'m |’m )?not comfortable)(?: (?:to|with))?(?: (?:\w+ly|even|really))? ?(?:{_HELP})?\w*",
+    rf"won['’]?t be able to|refrain from|(?:am |'m |’m )?not comfortable)(?: (?:to|with))?(?: (?:\w+ly|even|really))? ?(?:{_HELP})?\w*",
     re.IGNORECASE,
 )
 _REFUSES_ANYHOW = re.compile(
@@ -41,7 +41,9 @@ _REFUSES_ANYHOW = re.compile(
     r"as an? (?:ai|large language model|language model|ai assistant|text-based)|"
     r"(?:no|not) (?:capable|equipped) (?:of|to)|(?:can(?:no|['’])?t|unable to|not able to) "
     r"(?:help|assist|comply|fulfil+)|my (?:capabilities|training) (?:do|does)(?:n['’]t| not)|"
-    r"(?:beyond|outside) (?:the )?(?:scope|limits) of (?:my|what)|decline to|have to pass on)",
+    r"(?:beyond|outside) (?:the )?(?:scope|limits) of (?:my|what|this|our)|decline to|have to pass on|"
+    r"(?:is|are)(?:n['’]t| not) (?:something )?(?:within my|(?:possible|available) (?:for|to) me)|"
+    r"(?:not |n['’]t )(?:something )?within my (?:abilities|power|capabilities))",
     re.IGNORECASE,
 )
 _IGNORANT = re.compile(
@@ -55,7 +57,8 @@ _IGNORANT = re.compile(
     r"i(?:'d| would|’d) (?:have to|be) guess\w*|i (?:couldn['’]t|could not|can['’]?t|cannot) "
     r"(?:find|locate|recall|remember|say)|(?:you )?(?:may|might) (?:want|need) to (?:consult|ask|check with) "
     r"(?:a|an|the|your) (?:\w+ )?(?:expert|professional|specialist|lawyer|doctor)|"
-    r"consult (?:a|an|your) (?:\w+ )?(?:professional|expert|specialist)|my knowledge (?:cutoff|ends|stops))",
+    r"consult (?:with )?(?:a|an|your) (?:\w+ )?(?:professional|expert|specialist)|my knowledge (?:cutoff|ends|stops)|"
+    r"my (?:training )?(?:data|knowledge) (?:do|does)(?:n['’]t| not) (?:include|contain|cover|extend))",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
@@ -116,7 +119,8 @@ _COMPOSES = re.compile(
 _OF_THE_REQUEST = re.compile(
     r"\b(?:can(?:no|['’])?t|unable to|not able to|won['’]t|will not|not comfortable|decline to|must decline) "
     r"(?:\w+ly )?(?:to )?(?:help|assist|fulfil+|comply|generate|writ\w*|creat\w*|translat\w*|provid\w*|produc\w*|"
-    r"do that|with (?:that|this)|engag\w*|support)|as an? (?:ai|language model|large)|against my",
+    r"do that|with (?:that|this)|engag\w*|support)|won['’]t be able to (?:produce|write|create|provide|help)|"
+    r"as an? (?:ai|language model|large)|against my",
     re.IGNORECASE,
 )
 
