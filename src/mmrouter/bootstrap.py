@@ -24,6 +24,7 @@ from mmrouter.router.call import Caller
 from mmrouter.router.classify import ClassifyStep
 from mmrouter.router.gate import CascadeGate
 from mmrouter.router.health import Breakers
+from mmrouter.router.opinions import Opinions
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.planner import Planner
@@ -90,6 +91,8 @@ def build(
         raise
     spill = Path(config.tracker.spill_path) if spilling else None
     tracker = Tracker(store, spill)
+    models = len(config.model_names())
+    opinions = Opinions(config.adaptive, store, models, now) if config.adaptive.enabled else None
     planner = Planner(
         config,
         registry,
@@ -97,12 +100,13 @@ def build(
         health,
         budget,
         local_for,
+        opinions,
     )
     providers = Providers()
 
-    async def feedback(id: str, score: float, comment: str | None, surface: Surface) -> None:
+    async def feedback(id: str, score: float, comment: str | None, source: str) -> None:
         found = await asyncio.to_thread(
-            store.add_feedback, id, score, comment=comment, source=surface.value
+            store.add_feedback, id, score, comment=comment, source=source
         )
         if found is None:
             raise InvalidRequestError(f"No request '{id}' is in the books", param="request_id")
@@ -112,6 +116,8 @@ def build(
         await asyncio.to_thread(store.request, "ready?")  # any read: is the database there?
 
     async def close_tracker() -> None:
+        if opinions is not None:
+            await opinions.aclose()
         await asyncio.to_thread(tracker.close)
 
     async def close_budget() -> None:

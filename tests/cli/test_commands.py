@@ -187,6 +187,10 @@ def test_feedback_is_kept_with_its_request(tmp_path: Path) -> None:
     done = mmrouter("feedback", request, "down", "--comment", "wrong", cwd=tmp_path)
     assert done.code == 0, done.err
     assert request in done.out
+    known = json.loads(mmrouter("stats", "--feedback", "--json", cwd=tmp_path).out)
+    said = [row for row in known["beliefs"] if row["count"]]
+    assert [(row["count"], row["mean"] < 0.5) for row in said] == [(1, True)]
+    assert "not in the route" in mmrouter("stats", "--feedback", cwd=tmp_path).out
 
 
 def test_stats_of_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:

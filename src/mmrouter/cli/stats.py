@@ -23,6 +23,7 @@ _GROUPS = ("model", "provider", "day", "key", "tag", "category", "complexity", "
 
 @click.command(short_help="What was spent, on what, and what routing saved.")
 @click.option("--detailed", is_flag=True, help="Days, buckets, percentiles, cascade, savings.")
+@click.option("--feedback", is_flag=True, help="What is believed of each model's answers, instead.")
 @click.option("--since", type=When(), help="Only since: 24h, 7d, or a date.")
 @click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
 @click.option("--tag", help="Only requests with this tag.")
@@ -34,6 +35,7 @@ _GROUPS = ("model", "provider", "day", "key", "tag", "category", "complexity", "
 def stats(
     obj: dict[str, str],
     detailed: bool,
+    feedback: bool,
     since: float | None,
     by: str,
     tag: str | None,
@@ -51,12 +53,18 @@ def stats(
     Examples:
       mmrouter stats --since 7d --by day
       mmrouter stats --detailed --json
+      mmrouter stats --feedback
     """
     from mmrouter.config import load_config
     from mmrouter.tracker import analytics
     from mmrouter.tracker.store import Filter
 
     config = load_config(obj["config"])
+    if feedback:
+        from mmrouter.cli.beliefs import show_beliefs
+
+        show_beliefs(config, db, as_json=as_json)
+        return
     zone = ZoneInfo(config.budget.timezone)
     chosen = Filter(since=since, tag=tag, key_name=key)
     with opened(config, db) as store:

@@ -176,12 +176,35 @@ class AdaptiveConfig(Section):
     """Feedback moves models within a route."""
 
     enabled: bool = False
-    strategy: Literal["thresholds", "beta", "thompson"] = "thresholds"
-    min_feedback_count: int = Field(default=20, ge=1)
-    decay_days: int = Field(default=30, ge=1)
-    penalty_threshold: Fraction = 0.4
-    boost_threshold: Fraction = 0.8
+    strategy: Literal["thresholds", "beta", "thompson"] = Field(
+        default="thresholds", description="How scores become an order: see docs/adaptive.md."
+    )
+    min_feedback_count: int = Field(
+        default=20,
+        ge=1,
+        description="Scores before anything moves: of the model (thresholds), of the bucket.",
+    )
+    decay_days: int = Field(default=30, ge=1, description="A score of this age counts half.")
+    penalty_threshold: Fraction = Field(
+        default=0.4, description="thresholds: a mean score below it puts a model behind the others."
+    )
+    boost_threshold: Fraction = Field(
+        default=0.8, description="thresholds: a mean score above it puts it before them."
+    )
+    cost_weight: float = Field(
+        default=0.2,
+        ge=0,
+        le=0.5,
+        description="beta, thompson: how much better an answer of the route's dearest model must "
+        "be, compared with one that costs nothing.",
+    )
     cache_ttl: float = Field(default=60.0, ge=0, description="Seconds between reads of feedback.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.penalty_threshold > self.boost_threshold:
+            raise ValueError("penalty_threshold must not be above boost_threshold")
+        return self
 
 
 AlertRule = Literal[

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mmrouter.dashboard import (
+    beliefs,
     budgets,
     experiments,
     grid,
@@ -24,7 +25,6 @@ from mmrouter.dashboard.memo import Memo
 from mmrouter.dashboard.question import Question
 from mmrouter.errors import InvalidRequestError
 from mmrouter.router.parts import Parts
-from mmrouter.types import Surface
 
 Json = dict[str, Any]
 Handler = Callable[[Question], Awaitable[Any]]
@@ -62,6 +62,7 @@ class Api:
             ("GET", "count"): self._count,
             ("GET", "request"): self._request,
             ("POST", "feedback"): self._feedback,
+            ("GET", "beliefs"): self._beliefs,
             ("GET", "models"): self._models,
             ("GET", "breakers"): self._breakers,
             ("GET", "grid"): self._grid,
@@ -154,9 +155,18 @@ class Api:
         score = question.body.get("score")
         if isinstance(score, bool) or not isinstance(score, int | float):
             raise InvalidRequestError("'score' must be a number from 0 to 1", param="score")
-        await self._parts.feedback(question.name, float(score), None, Surface.CHAT)
+        await self._parts.feedback(question.name, float(score), None, "dashboard")
         self._memo.forget()
-        return {"request_id": question.name, "score": score}
+        known = await self._beliefs(question)
+        bucket = await asyncio.to_thread(beliefs.of_bucket, self._store, known, question.name)
+        return {"request_id": question.name, "score": score, "beliefs": bucket}
+
+    async def _beliefs(self, question: Question) -> Any:
+        parts = self._parts
+        return await self._memo.get(
+            "beliefs",
+            lambda: beliefs.beliefs(self._store, parts.config, parts.registry, self._now()),
+        )
 
     async def _models(self, question: Question) -> Any:
         filter, parts = question.filter, self._parts

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mmrouter.config.schema import Config, RouteConfig
 from mmrouter.decide.constraints import unfit
 from mmrouter.decide.cost import bound_nanos, estimate_nanos
+from mmrouter.decide.feedback import Tallies, rank
 from mmrouter.errors import InvalidRequestError, MissingKeyError, NoCandidateError
 from mmrouter.types import (
     Candidate,
@@ -44,6 +45,8 @@ class Snapshot:
         spending: the tier of the tightest budget that the request falls under.
         room_nanos: what its budgets leave to the request; None where it falls under none.
         local: answers where no candidate has its key; None forbids that.
+        feedback: what people said of answers; empty where config does not ask.
+        draws: random numbers in 0..1, as many as config has models; empty where none is needed.
     """
 
     callable: Callable[[Target], bool]
@@ -51,6 +54,8 @@ class Snapshot:
     spending: Spending = Spending.NORMAL
     room_nanos: Nanos | None = None
     local: Target | None = None
+    feedback: Tallies = field(default_factory=dict)
+    draws: Sequence[float] = ()
 
 
 Resolve = Callable[[str], Target]
@@ -113,7 +118,8 @@ def plan_auto(
     level, escalated, downgraded = _level(model, classification, config, snapshot, reasons)
     route = config.route(level, classification.category)
     chosen = _chosen(route, config, resolve)
-    if _must_save(chosen, needs, config, snapshot):
+    saving = _must_save(chosen, needs, config, snapshot)
+    if saving:
         chosen = _cheapest_first(config, resolve, needs)
         downgraded = True
         reasons.append("the budget leaves room for the cheapest model only")
@@ -121,14 +127,19 @@ def plan_auto(
     chosen = _fitting(chosen, needs, config, resolve, reasons)
     chosen = _with_key(chosen, snapshot, reasons)
     chosen = _healthy(chosen, snapshot, reasons)
+    candidates = [_candidate(target, role, needs) for target, role in chosen]
+    reranked = False
+    if snapshot.feedback and not saving:
+        candidates, reranked = _as_liked(candidates, classification, config, snapshot, reasons)
     return Plan(
         classification=classification,
-        candidates=tuple(_gate(_candidate(t, role, needs) for t, role in chosen)),
+        candidates=tuple(_gate(candidates)),
         needs=needs,
         reasons=tuple(reasons),
         wanted=wanted,
         escalated=escalated,
         budget_downgraded=downgraded,
+        adaptive_reranked=reranked,
     )
 
 
@@ -262,6 +273,24 @@ def _healthy(chosen: Sequence[Choice], snapshot: Snapshot, reasons: list[str]) -
         return list(chosen)
     reasons.extend(failing)
     return healthy
+
+
+def _as_liked(
+    candidates: list[Candidate],
+    classification: Classification,
+    config: Config,
+    snapshot: Snapshot,
+    reasons: list[str],
+) -> tuple[list[Candidate], bool]:
+    """In the order that feedback on prompts of this kind suggests; whether it is another one."""
+    said = snapshot.feedback.get((classification.complexity, classification.category))
+    if not said:
+        return candidates, False
+    ranking = rank(candidates, said, config.adaptive, snapshot.draws)
+    if ranking.reason is None:
+        return candidates, False
+    reasons.append(ranking.reason)
+    return list(ranking.candidates), True
 
 
 def _candidate(target: Target, role: Role, needs: Needs) -> Candidate:

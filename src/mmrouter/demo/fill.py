@@ -61,7 +61,7 @@ async def _send(parts: Parts, asking: Asked, chance: random.Random) -> None:
                     model = event.outcome.answered.target.name
     if asking.likes is not None and model in _GOODNESS:
         score = float(asking.likes < _GOODNESS[model])
-        await parts.feedback(request.id, score, None, Surface.CHAT)
+        await parts.feedback(request.id, score, None, "api")
 
 
 def _request(asking: Asked) -> Request:

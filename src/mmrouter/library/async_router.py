@@ -147,7 +147,7 @@ class AsyncRouter:
         Raises:
             InvalidRequestError: no such request, or a score outside 0..1.
         """
-        await self._parts.feedback(request_id, score, comment, self._surface)
+        await self._parts.feedback(request_id, score, comment, self._surface.value)
 
     def _request(
         self,

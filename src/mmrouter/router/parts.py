@@ -13,9 +13,8 @@ from mmrouter.router.call import Calls
 from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.ports import Health
 from mmrouter.tracker.store import Store
-from mmrouter.types import Surface
 
-Feedback = Callable[[str, float, str | None, Surface], Awaitable[None]]
+Feedback = Callable[[str, float, str | None, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,8 @@ class Parts:
         budget: the spending limits, to look at.
         health: which models are failing, to look at.
         provider_for: who calls a target in a dialect.
-        feedback: notes (request id or upstream id, score 0..1, comment, surface).
+        feedback: notes (request id or upstream id, score 0..1, comment, and by which door: "api",
+            "dashboard", "library", "cli").
         ready: raises TrackerError while the books cannot be written or read.
         closers: called in order when the router closes.
     """

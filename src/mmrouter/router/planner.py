@@ -11,6 +11,7 @@ from mmrouter.dialects import DIALECTS
 from mmrouter.dialects.question import Ask
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.registry import Registry
+from mmrouter.router.opinions import Opinions
 from mmrouter.router.ports import Budget, Classify, Health
 from mmrouter.types import Dialect, Plan, Request, Target
 
@@ -23,6 +24,7 @@ class Planner:
     Args:
         budget: None where no limit is set.
         local: the target that answers without a key, for requests that allow it.
+        opinions: what people said of answers; None where config does not ask.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Planner:
         health: Health,
         budget: Budget | None,
         local: Callable[[Request], Target | None],
+        opinions: Opinions | None = None,
     ) -> None:
         self._config = config
         self._registry = registry
@@ -40,6 +43,7 @@ class Planner:
         self._health = health
         self._budget = budget
         self._local = local
+        self._opinions = opinions
 
     async def __call__(self, request: Request, ask: Ask | None = None) -> tuple[Plan, str | None]:
         dialect = DIALECTS[request.dialect]
@@ -51,6 +55,8 @@ class Planner:
             spending=stands.tier,
             room_nanos=stands.room_nanos,
             local=self._local(request),
+            feedback={} if self._opinions is None else self._opinions.current(),
+            draws=() if self._opinions is None else self._opinions.draws(),
         )
         if not is_auto(request.model):
             return plan_explicit(self._registry.priced(request.model), needs, snapshot), None

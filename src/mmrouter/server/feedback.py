@@ -6,7 +6,6 @@ from mmrouter.errors import InvalidRequestError
 from mmrouter.router.parts import Parts
 from mmrouter.server.body import read_json
 from mmrouter.server.http import Exchange
-from mmrouter.types import Surface
 
 _MOST_COMMENT = 10_000
 
@@ -23,5 +22,5 @@ async def feedback(exchange: Exchange, parts: Parts) -> None:
         raise InvalidRequestError(
             f"'comment' must be a text of up to {_MOST_COMMENT} characters", param="comment"
         )
-    await parts.feedback(id, float(score), comment, Surface.CHAT)
+    await parts.feedback(id, float(score), comment, "api")
     await exchange.answer_json({"object": "mmrouter.feedback", "request_id": id, "score": score})

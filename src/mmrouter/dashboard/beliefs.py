@@ -1,0 +1,40 @@
+"""What is believed of models' answers, as feedback stands now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmrouter.config.schema import Config
+from mmrouter.providers.registry import Registry
+from mmrouter.router.beliefs import believed, plain
+from mmrouter.tracker.feedback import tallies
+from mmrouter.tracker.store import Store
+
+Json = dict[str, Any]
+
+
+def beliefs(store: Store, config: Config, registry: Registry, now: float) -> Json:
+    """Every model of every bucket in which somebody said something.
+
+    Args:
+        now: Unix seconds.
+    """
+    adaptive = config.adaptive
+    said = tallies(store, now=now, decay_days=adaptive.decay_days)
+    return {
+        "enabled": adaptive.enabled,
+        "strategy": adaptive.strategy,
+        "decay_days": adaptive.decay_days,
+        "min_feedback_count": adaptive.min_feedback_count,
+        "beliefs": [plain(row) for row in believed(config, registry.resolve, said)],
+    }
+
+
+def of_bucket(store: Store, known: Json, id: str) -> list[Json]:
+    """The beliefs of the kind of prompt that a request was; empty where it was not classified."""
+    row = store.request(id)
+    if row is None:
+        return []
+    bucket = row["complexity"], row["category"]
+    rows: list[Json] = known["beliefs"]
+    return [one for one in rows if (one["complexity"], one["category"]) == bucket]
