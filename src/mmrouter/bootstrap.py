@@ -23,7 +23,7 @@ from mmrouter.router.budget import LimitBudget
 from mmrouter.router.call import Caller
 from mmrouter.router.classify import ClassifyStep
 from mmrouter.router.gate import CascadeGate
-from mmrouter.router.health import Breakers
+from mmrouter.router.health import ProviderHealth
 from mmrouter.router.opinions import Opinions
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Pipeline
@@ -80,7 +80,7 @@ def build(
         return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
 
     selected = select(config.classifier.strategy, config.classifier.trained_model)
-    health = Breakers(config.provider, now)
+    health = ProviderHealth(config.provider, now)
     spilling = config.tracker.on_failure == "spill"
     store = open_store(database_url(config, db), require=not spilling)
     try:

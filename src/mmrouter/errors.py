@@ -155,7 +155,8 @@ class ProviderError(MMRouterError):
     code = "provider_error"
     retryable: ClassVar[bool] = False
     health: ClassVar[bool] = True
-    """Counts as a failure for the circuit breaker."""
+    """Counts as a failure for the circuit breakers: it is the model or its provider that is ill,
+    and not the request, the key or the number of calls."""
 
     def __init__(
         self,
@@ -220,11 +221,12 @@ class ProviderProtocolError(ProviderError):
 
 
 class RateLimitedError(ProviderError):
-    """The provider said 429."""
+    """The provider said 429: the model is well, and passed over until it may be asked again."""
 
     status = 429
     code = "rate_limited"
     retryable = True
+    health = False
 
 
 class ProviderServerError(ProviderError):

@@ -280,7 +280,10 @@ class TestChatToAnthropic:
         self, provider: LiteLLMProvider, upstream: Upstream
     ) -> None:
         upstream.body = message(TEXT)
-        upstream.headers = {"anthropic-ratelimit-requests-remaining": "9"}
+        upstream.headers = {
+            "anthropic-ratelimit-requests-remaining": "9",
+            "anthropic-ratelimit-requests-reset": "2099-01-01T00:00:00Z",
+        }
         chunks, finish = await run(provider, chat(upstream, temperature=0.5, n=1, stop=["END"]))
         assert chunks == []
         answer = json.loads(finish.data)
@@ -290,7 +293,7 @@ class TestChatToAnthropic:
         assert "cost" not in answer["usage"]
         assert finish.text == "Hello"
         assert finish.usage == Usage(**CACHED_USAGE, output_tokens=25)
-        assert finish.rate_limits["anthropic-ratelimit-requests-remaining"] == "9"
+        assert [(one.kind, one.left) for one in finish.allowances] == [("requests", 9)]
         sent = upstream.sent[0]
         assert upstream.paths == ["/v1/messages"]
         assert (sent["temperature"], sent["stop_sequences"]) == (0.5, ["END"])

@@ -1,4 +1,4 @@
-"""An upstream that misbehaves as each request asks: `metadata.fault` names how."""
+"""An upstream that misbehaves as each request asks: `metadata.fault`, or the prompt, names how."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def good(path: str) -> tuple[bytes, list[bytes]]:
     return json.dumps(case.answer).encode(), [*events, *end]
 
 
+def opening(path: str) -> list[bytes]:
+    """The events of a good answer up to its first words."""
+    _, events = good(path)
+    return events[: 5 if path.endswith("/responses") else 3]
+
+
 async def healthy(request: web.Request, body: Json) -> web.StreamResponse:
     """Always answers well."""
     whole, events = good(request.path)
@@ -44,8 +50,9 @@ async def healthy(request: web.Request, body: Json) -> web.StreamResponse:
 
 
 async def faulty(request: web.Request, body: Json) -> web.StreamResponse:
-    """Fails in the way that the request asks for."""
-    return await FAULTS[body["metadata"]["fault"]](request, body)
+    """Fails in the way that the request asks for, by its metadata or as its prompt."""
+    fault = (body.get("metadata") or {}).get("fault") or body["messages"][-1]["content"]
+    return await FAULTS[fault](request, body)
 
 
 Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
@@ -62,9 +69,9 @@ async def _begin(
 
 async def _begin_well(request: web.Request, body: Json) -> web.StreamResponse:
     """The first half of a good answer."""
-    whole, events = good(request.path)
+    whole, _ = good(request.path)
     response = await _begin(request, body)
-    half = b"".join(events[:3]) if body.get("stream") else whole[: len(whole) // 2]
+    half = b"".join(opening(request.path)) if body.get("stream") else whole[: len(whole) // 2]
     await response.write(half)
     await asyncio.sleep(0.1)  # so that it has gone to the client before the fault comes
     return response
@@ -130,6 +137,14 @@ async def _cut_before_first(request: web.Request, body: Json) -> web.StreamRespo
     return await _begin(request, body)
 
 
+async def _cut_before_words(request: web.Request, body: Json) -> web.StreamResponse:
+    whole, events = good(request.path)
+    response = await _begin(request, body)
+    await response.write(events[0] if body.get("stream") else whole[:9])
+    await asyncio.sleep(0.1)
+    return response
+
+
 async def _cut(request: web.Request, body: Json) -> web.StreamResponse:
     return await _begin_well(request, body)
 
@@ -138,7 +153,7 @@ async def _short(request: web.Request, body: Json) -> web.StreamResponse:
     whole, events = good(request.path)
     data = b"".join(events) if body.get("stream") else whole
     response = await _begin(request, body, {"content-length": str(len(data))})
-    await response.write(b"".join(events[:3]) if body.get("stream") else data[:99])
+    await response.write(b"".join(opening(request.path)) if body.get("stream") else data[:99])
     await asyncio.sleep(0.1)
     _abort(request)
     return response
@@ -186,8 +201,8 @@ async def write_huge(response: web.StreamResponse, size: int) -> web.StreamRespo
 async def _endless(request: web.Request, body: Json) -> web.StreamResponse:
     response = await _begin(request, body)
     _, events = good(request.path)
-    filler = events[-3] if "chat" in request.path else events[3]
-    for event in events[:3] if body.get("stream") else ():
+    filler = events[-3] if "chat" in request.path else opening(request.path)[-1]
+    for event in opening(request.path) if body.get("stream") else ():
         await response.write(event)
     while True:
         await response.write(filler if body.get("stream") else b" ")
@@ -228,6 +243,7 @@ FAULTS: dict[str, Handler] = {
     "reset inside the body": _reset_inside,
     "fewer bytes than promised": _short,
     "cut before the first event": _cut_before_first,
+    "cut before the first word": _cut_before_words,
     "cut inside": _cut,
     "stall inside": _stall,
     "malformed from the start": _malformed_first,

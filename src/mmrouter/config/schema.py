@@ -94,6 +94,23 @@ class ProviderConfig(Section):
     provider_circuit_breaker_reset_ms: int = Field(
         default=120_000, gt=0, description="How long a provider's breaker stays open."
     )
+    circuit_breaker_probes: int = Field(
+        default=1, gt=0, description="Calls at a time that try whether a half-open one is back."
+    )
+    retry_budget: float = Field(
+        default=0.2, ge=0, le=10, description="Retries of a provider, as a share of its calls."
+    )
+    retry_budget_floor: float = Field(
+        default=1.0, ge=0, description="Retries a second that a provider gets on top."
+    )
+    on_context_overflow: Literal["next", "fail"] = Field(
+        default="next",
+        description="A prompt is too long for the model: ask one with a larger window, or fail.",
+    )
+    on_content_filter: Literal["next", "fail"] = Field(
+        default="next",
+        description="A provider's filter refuses before a byte was sent: ask the next, or fail.",
+    )
     provider_map: dict[str, str] = Field(
         default_factory=dict, description="Model name to provider, over the registry's patterns."
     )

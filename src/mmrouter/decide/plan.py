@@ -42,6 +42,7 @@ class Snapshot:
     Attributes:
         callable: the target's key is at hand.
         open: the target's breaker, or its provider's, lets no call through.
+        limited: why its provider is about to refuse it another call for their number, or None.
         spending: the tier of the tightest budget that the request falls under.
         room_nanos: what its budgets leave to the request; None where it falls under none.
         local: answers where no candidate has its key; None forbids that.
@@ -51,6 +52,7 @@ class Snapshot:
 
     callable: Callable[[Target], bool]
     open: Callable[[Target], bool]
+    limited: Callable[[Target, Needs], str | None] = lambda _target, _needs: None
     spending: Spending = Spending.NORMAL
     room_nanos: Nanos | None = None
     local: Target | None = None
@@ -131,6 +133,7 @@ def plan_auto(
     reranked = False
     if snapshot.feedback and not saving:
         candidates, reranked = _as_liked(candidates, classification, config, snapshot, reasons)
+    candidates = _unlimited(candidates, needs, snapshot, reasons)
     return Plan(
         classification=classification,
         candidates=tuple(_gate(candidates)),
@@ -291,6 +294,27 @@ def _as_liked(
         return candidates, False
     reasons.append(ranking.reason)
     return list(ranking.candidates), True
+
+
+def _unlimited(
+    candidates: list[Candidate], needs: Needs, snapshot: Snapshot, reasons: list[str]
+) -> list[Candidate]:
+    """Those that may be called now, before those that are about to reach a rate limit: these are
+    asked only if nobody else answers."""
+    free: list[Candidate] = []
+    limited: list[Candidate] = []
+    why: list[str] = []
+    for candidate in candidates if len(candidates) > 1 else ():
+        reason = snapshot.limited(candidate.target, needs)
+        if reason is None:
+            free.append(candidate)
+        else:
+            limited.append(candidate)
+            why.append(f"{candidate.target.name} {reason}: asked last")
+    if not free:
+        return candidates
+    reasons.extend(why)
+    return free + limited
 
 
 def _candidate(target: Target, role: Role, needs: Needs) -> Candidate:

@@ -164,11 +164,8 @@ class _AllWell:
     def open(self, target: Target) -> bool:
         return False
 
-    def called(self, target: Target) -> None: ...
-
-    def succeeded(self, target: Target) -> None: ...
-
-    def failed(self, target: Target) -> None: ...
+    def limited(self, target: Target, needs: Needs) -> None:
+        return None
 
 
 class _Once:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmrouter.decide.rate_limit import Allowance
 from mmrouter.types import Dialect, Target, Usage
 
 
@@ -53,7 +54,7 @@ class Finish:
         data: the last bytes for the client (a stream's end marker; a whole JSON answer).
         text: generated text in `data`.
         usage: None where the provider did not say.
-        rate_limits: the provider's rate-limit headers, lower case.
+        allowances: what the provider's headers say is left of its rate limits.
     """
 
     data: bytes
@@ -61,7 +62,7 @@ class Finish:
     usage: Usage | None = None
     finish_reason: str | None = None
     upstream_id: str | None = None
-    rate_limits: Mapping[str, str] = field(default_factory=dict)
+    allowances: Sequence[Allowance] = ()
 
 
 Answer = AsyncGenerator[Chunk | Finish, None]

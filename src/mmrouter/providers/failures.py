@@ -6,14 +6,17 @@ import email.utils
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 import orjson
 
 from mmrouter import errors
 from mmrouter.errors import ProviderError
+from mmrouter.providers.rate_limits import exhausted_for
 
 _MOST_WORDS = 500
+_LONGEST_WISH_S = 86_400.0
 _CONTEXT = re.compile(
     r"context.{0,20}(length|window|size)|maximum context|prompt is too long|too many tokens", re.I
 )
@@ -43,7 +46,7 @@ def from_status(
     return kind(
         message,
         upstream_status=status,
-        retry_after_s=retry_after(headers),
+        retry_after_s=_wish(status, headers),
         body=_redacted(body, secret) if body else None,
     )
 
@@ -96,18 +99,28 @@ def redact(text: str, secret: str | None) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3)."""
-    millis = headers.get("retry-after-ms")
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3), at most a day."""
     value = headers.get("retry-after", "")
-    for text, unit in ((millis, 1000), (value, 1)):
+    for text, unit in ((headers.get("retry-after-ms", ""), 1000), (value, 1)):
         try:
-            return max(0.0, float(text or "") / unit)
+            seconds = float(text) / unit
         except ValueError:
             continue
+        if seconds >= 0:  # nor NaN
+            return min(seconds, _LONGEST_WISH_S)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        when = email.utils.parsedate_to_datetime(value)
+        if when.tzinfo is None:  # "-0000", or a form without a zone: HTTP knows only UTC
+            when = when.replace(tzinfo=UTC)
+        return min(max(0.0, when.timestamp() - time.time()), _LONGEST_WISH_S)
+    except (ValueError, OverflowError):
         return None
+
+
+def _wish(status: int, headers: Mapping[str, str]) -> float | None:
+    """When the provider wants to be asked again; a 429 may say so by its limits' resets alone."""
+    wish = retry_after(headers)
+    return exhausted_for(headers, time.time()) if wish is None and status == 429 else wish
 
 
 def _json(raw: bytes) -> Mapping[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 
@@ -16,6 +17,7 @@ from mmrouter.providers import failures
 from mmrouter.providers.base import Answer, Call, Chunk, Finish, ProviderBase
 from mmrouter.providers.cache_control import annotate
 from mmrouter.providers.connection import Response
+from mmrouter.providers.rate_limits import allowances
 from mmrouter.providers.sse import EventTooLargeError, SseParser
 from mmrouter.providers.wire import Client, Endpoint, UnsendableError
 from mmrouter.providers.wire import endpoint as endpoint_of
@@ -37,8 +39,6 @@ _MOST_ENDPOINTS = 256
 
 _LINGER_S = 0.05
 """How long the end of a finished stream may take to come, for its connection to be used again."""
-
-_RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 
 Auth = Callable[[str | None], Mapping[str, str]]
 
@@ -259,9 +259,5 @@ def _finish(data: bytes, text: str, response: Response, reader: Reader) -> Finis
         usage=reader.usage,
         finish_reason=reader.finish_reason,
         upstream_id=reader.upstream_id,
-        rate_limits={
-            name: value
-            for name, value in response.headers.items()
-            if name.startswith(_RATE_LIMIT_PREFIXES)
-        },
+        allowances=allowances(response.headers, time.time()),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from array import array
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,14 +17,14 @@ from typing import Any
 import orjson
 
 from mmrouter import errors
+from mmrouter.decide.rate_limit import Allowance
 from mmrouter.dialects import DIALECTS, Reader
 from mmrouter.dialects.base import mapping
 from mmrouter.providers import litellm_failures
 from mmrouter.providers.base import Call, Chunk, Finish
+from mmrouter.providers.rate_limits import allowances
 from mmrouter.providers.sse import SseParser
 from mmrouter.types import Dialect
-
-_RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
 
 _INSIDE = (
     "litellm_custom_stream_wrapper",
@@ -54,7 +55,7 @@ def whole(answer: Any, call: Call) -> Finish:
         usage=reader.usage,
         finish_reason=reader.finish_reason,
         upstream_id=reader.upstream_id,
-        rate_limits=_rate_limits(answer),
+        allowances=_allowances(answer),
     )
 
 
@@ -203,14 +204,14 @@ def _finish(data: bytes, reader: Reader, answer: Any) -> Finish:
         usage=reader.usage,
         finish_reason=reader.finish_reason,
         upstream_id=reader.upstream_id,
-        rate_limits=_rate_limits(answer),
+        allowances=_allowances(answer),
     )
 
 
-def _rate_limits(answer: Any) -> dict[str, str]:
+def _allowances(answer: Any) -> tuple[Allowance, ...]:
     hidden = mapping(getattr(answer, "_hidden_params", None))
     headers = {
         str(name).removeprefix("llm_provider-").lower(): str(value)
         for name, value in mapping(hidden.get("additional_headers")).items()
     }
-    return {n: v for n, v in headers.items() if n.startswith(_RATE_LIMITS)}
+    return allowances(headers, time.time())

@@ -131,7 +131,8 @@ class Caller:
             raise errors.TotalTimeoutError
         target = candidate.target
         await self._reserve(run, candidate)
-        log = AttemptLog(candidate, needs, self._now(), self._monotonic)
+        began = self._now()
+        log = AttemptLog(candidate, needs, began, self._monotonic)
         call = Call(
             target=target,
             dialect=dialect,
@@ -142,7 +143,7 @@ class Caller:
             forward_headers=forward_headers,
         )
         run.called += 1
-        self._health.called(target)
+        self._health.called(target, needs, began)
         try:
             async with aclosing(self._provider_for(target, dialect).stream(call)) as answer:
                 async for piece in answer:
@@ -155,18 +156,20 @@ class Caller:
                     yield piece
                 else:
                     raise errors.ProviderProtocolError(f"{target.provider} gave no answer")
-            self._health.succeeded(target)
+            self._health.succeeded(target, began, finish.allowances)
             log.status = AttemptStatus.OK
         except errors.InvalidRequestError as error:
             log.fail(error)
+            self._health.left(target, began)
             raise
         except errors.ProviderError as error:
             log.fail(error)
-            if error.health:
-                self._health.failed(target)
+            self._health.failed(target, began, error)
             raise
         finally:
             # also on cancellation, which leaves the status at CANCELLED
+            if log.status is AttemptStatus.CANCELLED:
+                self._health.left(target, began)
             run.attempts.append(log.attempt())
         yield Answered(finish, log.text)
 
@@ -212,6 +215,14 @@ class Caller:
         if run.reserved and self._budget is not None:
             run.reserved = False
             await self._budget.settle(run.request, run.started, run.spent_nanos)
+
+    def shut(self, target: Target) -> bool:
+        """A breaker lets no call to the target through."""
+        return self._health.open(target)
+
+    def may_retry(self, target: Target) -> bool:
+        """Takes a retry out of the provider's budget; False if it is used up."""
+        return self._health.may_retry(target)
 
     def elapsed_ms(self, run: Run) -> float:
         """Since the request arrived."""

@@ -1,17 +1,52 @@
-"""Circuit breakers of models and providers, in the memory of this process."""
+"""How models and providers are: breakers, rate limits, retry budgets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mmrouter.config.schema import ProviderConfig
-from mmrouter.decide import breaker
-from mmrouter.decide.breaker import CLOSED, Breaker
-from mmrouter.types import Target
+from mmrouter.decide import rate_limit, retry_budget
+from mmrouter.decide.breaker import Change
+from mmrouter.decide.rate_limit import Allowance
+from mmrouter.decide.retry_budget import RetryBudget
+from mmrouter.errors import ProviderError, RateLimitedError
+from mmrouter.router.breakers import Breakers
+from mmrouter.types import Needs, Target
+
+_MOST = 10_000
+"""Models whose rate limits are known: clients choose explicit names."""
 
 
-class Breakers:
-    """A breaker per model, and per provider one that counts its models' openings.
+@dataclass(slots=True)
+class _Limits:
+    """What is known of a model's rate limits.
+
+    Attributes:
+        allowances: as the provider told them last.
+        requests: sent since.
+        tokens: of the prompts of those.
+        refusals: 429s in a row.
+        until: Unix seconds; after a 429, when it may be asked again.
+    """
+
+    allowances: Sequence[Allowance] = ()
+    requests: int = 0
+    tokens: int = 0
+    refusals: int = 0
+    until: float = 0.0
+
+
+@dataclass(slots=True)
+class _Calls:
+    """A provider's calls since the state of its retry budget; the first retry makes one."""
+
+    number: int = 0
+    budget: RetryBudget | None = None
+
+
+class ProviderHealth:
+    """See `router.ports.Health`. For one event loop; all methods return at once.
 
     Args:
         now: Unix seconds.
@@ -20,42 +55,89 @@ class Breakers:
     def __init__(self, config: ProviderConfig, now: Callable[[], float]) -> None:
         self._config = config
         self._now = now
-        self._models: dict[str, Breaker] = {}
-        self._providers: dict[str, Breaker] = {}
+        self._breakers = Breakers(config, now, self._changed)
+        self._limits: dict[str, _Limits] = {}
+        self._calls: dict[str, _Calls] = {}
+        self._observers: list[Callable[[Change], None]] = []
+        self.open = self._breakers.open
+        self.learn = self._breakers.learn
 
-    def open(self, target: Target) -> bool:
+    def observe(self, observer: Callable[[Change], None]) -> None:
+        self._observers.append(observer)
+
+    def limited(self, target: Target, needs: Needs) -> str | None:
+        known = self._limits.get(target.name)
+        if known is None:
+            return None
         now = self._now()
-        model = self._models.get(target.name, CLOSED)
-        provider = self._providers.get(target.provider, CLOSED)
-        return not (
-            breaker.allows(model, now=now, reset_s=self._config.circuit_breaker_reset_ms / 1000)
-            and breaker.allows(
-                provider,
-                now=now,
-                reset_s=self._config.provider_circuit_breaker_reset_ms / 1000,
-            )
+        if known.until > now:
+            return f"has answered 429 and asks for {_seconds(known.until - now)}"
+        short = rate_limit.shortage(
+            known.allowances,
+            requests=known.requests,
+            tokens=known.tokens,
+            wanted=needs.input_tokens,
+            now=now,
         )
+        if short is None:
+            return None
+        return f"has too few {short.kind} left for {_seconds(short.until - now)}"
 
-    def called(self, target: Target) -> None:
-        now = self._now()
-        for states, key in ((self._models, target.name), (self._providers, target.provider)):
-            if key in states:
-                states[key] = breaker.on_call(states[key], now=now)
-
-    def succeeded(self, target: Target) -> None:
-        self._models.pop(target.name, None)
-        self._providers.pop(target.provider, None)
-
-    def failed(self, target: Target) -> None:
-        now = self._now()
-        before = self._models.get(target.name, CLOSED)
-        after = breaker.on_failure(
-            before, now=now, threshold=self._config.circuit_breaker_threshold
+    def may_retry(self, target: Target) -> bool:
+        calls, now, floor = self._calls_of(target), self._now(), self._config.retry_budget_floor
+        left = retry_budget.refilled(
+            calls.budget or retry_budget.fresh(floor=floor, now=now),
+            calls=calls.number,
+            share=self._config.retry_budget,
+            floor=floor,
+            now=now,
         )
-        self._models[target.name] = after
-        provider = self._providers.get(target.provider, CLOSED)
-        opened = before.opened_at is None and after.opened_at is not None
-        if opened or provider.opened_at is not None:
-            self._providers[target.provider] = breaker.on_failure(
-                provider, now=now, threshold=self._config.provider_circuit_breaker_threshold
-            )
+        spent = retry_budget.spent(left)
+        calls.budget = spent or left
+        calls.number = 0 if spent is None else -1  # the retry itself pays for none
+        return spent is not None
+
+    def called(self, target: Target, needs: Needs, began: float) -> None:
+        self._calls_of(target).number += 1
+        known = self._limits.get(target.name)
+        if known is not None:
+            known.requests += 1
+            known.tokens += needs.input_tokens
+        self._breakers.called(target, began)
+
+    def succeeded(self, target: Target, began: float, allowances: Sequence[Allowance]) -> None:
+        if allowances:
+            self._limits[target.name] = _Limits(allowances)
+        elif self._limits:
+            self._limits.pop(target.name, None)
+        self._breakers.succeeded(target, began)
+
+    def failed(self, target: Target, began: float, error: ProviderError) -> None:
+        if isinstance(error, RateLimitedError):
+            known = self._limits.get(target.name) or _Limits()
+            if len(self._limits) < _MOST:
+                self._limits[target.name] = known
+            known.refusals += 1
+            pause = rate_limit.pause_after_429(error.retry_after_s, known.refusals)
+            known.until = max(known.until, self._now() + pause)
+        if error.health:
+            self._breakers.failed(target, began, f"{type(error).__name__}: {error}")
+        else:
+            self._breakers.told_nothing(target, began)
+
+    def left(self, target: Target, began: float) -> None:
+        self._breakers.told_nothing(target, began)
+
+    def _changed(self, change: Change) -> None:
+        for observe in self._observers:
+            observe(change)
+
+    def _calls_of(self, target: Target) -> _Calls:
+        calls = self._calls.get(target.provider)
+        if calls is None:
+            calls = self._calls[target.provider] = _Calls()
+        return calls
+
+
+def _seconds(duration: float) -> str:
+    return f"{max(1, round(duration))} s"

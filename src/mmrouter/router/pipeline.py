@@ -23,6 +23,7 @@ from mmrouter.providers.base import Chunk
 from mmrouter.router.call import Answered, Caller, Run
 from mmrouter.router.held import Pieces, paced, read
 from mmrouter.router.ports import Books, Gate, Observer, Plans
+from mmrouter.router.turns import Turns
 from mmrouter.types import (
     AttemptStatus,
     Candidate,
@@ -174,13 +175,13 @@ class Pipeline:
     async def _answer(self, run: _Run, plan: Plan) -> Events:
         """The events of the first candidate that answers well; where the better ones fail, those of
         the best answer that the gate turned down."""
-        for index, candidate in enumerate(plan.candidates):
-            alternatives = index + 1 < len(plan.candidates)
+        turns = Turns(plan.candidates, self._caller.shut)
+        for candidate in turns:
             tries = 0
             while True:
                 tries += 1
                 try:
-                    async with aclosing(self._attempt(run, plan, candidate)) as answer:
+                    async with aclosing(self._attempt(run, plan, candidate, turns)) as answer:
                         async for piece in answer:
                             if not run.sent:
                                 yield self._accepted(run, plan, candidate.target)
@@ -188,7 +189,7 @@ class Pipeline:
                                 yield await self._done(run, piece)
                                 return
                             yield piece
-                    break  # the gate rejected it
+                    break  # the gate or the provider's filter rejected it
                 except _NEXT_MAY_DO as error:
                     run.refusals.append(error)
                     break
@@ -200,16 +201,8 @@ class Pipeline:
                     run.failures.append(error)
                     if run.sent:
                         raise
-                    pause = pause_before_retry(
-                        retryable=error.retryable,
-                        timed_out=isinstance(error, errors.ProviderTimeoutError),
-                        retry_after_s=error.retry_after_s,
-                        tries=tries,
-                        max_retries=self._config.provider.max_retries,
-                        alternatives=alternatives,
-                        remaining_s=self._caller.remaining_s(run),
-                        jitter=self._jitter(),
-                    )
+                    self._redirect(plan, candidate.target, error, turns)
+                    pause = self._pause(run, candidate.target, error, tries, turns)
                 if pause is None:
                     break
                 await asyncio.sleep(pause)
@@ -218,8 +211,38 @@ class Pipeline:
         async for event in self._second_best(run, plan, run.best):
             yield event
 
-    def _attempt(self, run: _Run, plan: Plan, candidate: Candidate) -> Pieces:
-        """One provider call: its answer, or nothing if the gate rejects it."""
+    def _pause(
+        self, run: _Run, target: Target, error: errors.ProviderError, tries: int, turns: Turns
+    ) -> float | None:
+        """Seconds after which the same model is asked again; None to go on to the next."""
+        pause = pause_before_retry(
+            retryable=error.retryable,
+            timed_out=isinstance(error, errors.ProviderTimeoutError),
+            retry_after_s=error.retry_after_s,
+            tries=tries,
+            max_retries=self._config.provider.max_retries,
+            alternatives=turns.more,
+            remaining_s=self._caller.remaining_s(run),
+            jitter=self._jitter(),
+        )
+        if pause is None or (turns.more and self._caller.shut(target)):
+            return None
+        return pause if self._caller.may_retry(target) else None
+
+    def _redirect(
+        self, plan: Plan, target: Target, error: errors.ProviderError, turns: Turns
+    ) -> None:
+        """Changes who comes next where the failure says who can do it, or that nobody should."""
+        provider = self._config.provider
+        if isinstance(error, errors.ContextLengthError):
+            wider = provider.on_context_overflow == "next"
+            turns.replace(self._plans.roomier(plan, target, turns.rest) if wider else ())
+        elif isinstance(error, errors.ContentFilterError) and provider.on_content_filter == "fail":
+            turns.replace(())
+
+    def _attempt(self, run: _Run, plan: Plan, candidate: Candidate, turns: Turns) -> Pieces:
+        """One provider call: its answer, or nothing if the gate or the provider's filter rejects
+        it."""
         request = run.request
         run.tries += 1
         answer = self._caller.stream(
@@ -233,7 +256,33 @@ class Pipeline:
         )
         if candidate.gated and self._gate is not None:
             return self._gated(run, self._gate, candidate, answer)
+        if turns.more and self._config.provider.on_content_filter == "next":
+            return self._unfiltered(run, candidate, answer)
         return answer
+
+    async def _unfiltered(self, run: _Run, candidate: Candidate, answer: Pieces) -> Pieces:
+        """The answer; nothing if the provider's filter ends it before a word of it was said.
+
+        So a stream is held back up to its first word, though not for long.
+        """
+        held: list[Chunk] = []
+        flows, until = False, self._monotonic() + _PREAMBLE_S
+        async with aclosing(answer):
+            async for piece in answer:
+                if not flows:
+                    if isinstance(piece, Chunk):
+                        held.append(piece)
+                        if not piece.text and self._monotonic() < until:
+                            continue
+                    elif piece.finish.finish_reason in FILTERED:
+                        self._turn_down(run, _FILTERED, candidate, held, piece)
+                        return
+                    flows = True
+                    for chunk in held:
+                        yield chunk
+                    if isinstance(piece, Chunk):
+                        continue
+                yield piece
 
     async def _gated(self, run: _Run, gate: Gate, candidate: Candidate, answer: Pieces) -> Pieces:
         """The answer, once the gate has let it pass; nothing if it does not.
@@ -268,13 +317,30 @@ class Pipeline:
             request, read(request, held, end.finish), partial(self._caller.ask, run)
         )
         if verdict.fault is not None:
-            self._mark(run, place, AttemptStatus.REJECTED, verdict.fault)
-            if run.best is None or verdict.score > run.best.verdict.score:
-                run.best = _Held(verdict, place, candidate, held, end)
+            self._turn_down(run, verdict, candidate, held, end, place)
             return
         for chunk in held:
             yield chunk
         yield end
+
+    def _turn_down(
+        self,
+        run: _Run,
+        verdict: Verdict,
+        candidate: Candidate,
+        held: list[Chunk],
+        end: Answered,
+        place: int = -1,
+    ) -> None:
+        """Keeps an answer that nobody has seen, in case that nothing better comes.
+
+        Args:
+            place: of its attempt among the run's; the last of them by default.
+        """
+        place %= len(run.attempts)
+        self._mark(run, place, AttemptStatus.REJECTED, verdict.fault or "")
+        if run.best is None or verdict.score > run.best.verdict.score:
+            run.best = _Held(verdict, place, candidate, held, end)
 
     async def _second_best(self, run: _Run, plan: Plan, best: _Held) -> Events:
         """An answer that was turned down, given after all."""
@@ -337,6 +403,15 @@ class Pipeline:
         return outcome
 
 
+FILTERED = frozenset({"content_filter", "refusal"})
+"""How OpenAI and Anthropic call the end of an answer that the provider's filter stopped."""
+
+_FILTERED = Verdict(0.2, "the provider's filter ended it")
+
+_PREAMBLE_S = 1.0
+"""How long a stream that has begun and says nothing is held back."""
+
+
 def _hash(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
@@ -362,7 +437,11 @@ def _rank(refusal: errors.MMRouterError) -> int:
 def _most_telling(run: _Run) -> errors.MMRouterError:
     """The failure to show: one that speaks of the request itself, else the first of a provider,
     else the budget's refusal."""
-    about_request = (errors.BadUpstreamRequestError, errors.ContextLengthError)
+    about_request = (
+        errors.BadUpstreamRequestError,
+        errors.ContextLengthError,
+        errors.ContentFilterError,
+    )
     for failure in run.failures:
         if isinstance(failure, about_request):
             return failure

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mmrouter.config.schema import Config
 from mmrouter.decide.budget import Standing
+from mmrouter.decide.constraints import unfit
+from mmrouter.decide.overflow import roomier
 from mmrouter.decide.plan import Snapshot, Spending, is_auto, plan_auto, plan_explicit
 from mmrouter.dialects import DIALECTS
 from mmrouter.dialects.question import Ask
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.registry import Registry
 from mmrouter.router.opinions import Opinions
-from mmrouter.router.ports import Budget, Classify, Health
-from mmrouter.types import Dialect, Plan, Request, Target
+from mmrouter.router.ports import Budget, Classify, Condition
+from mmrouter.types import Candidate, Dialect, Plan, Request, Target
 
 _FREE = Standing(Spending.NORMAL, None)
 
@@ -32,7 +34,7 @@ class Planner:
         config: Config,
         registry: Registry,
         classify: Classify,
-        health: Health,
+        health: Condition,
         budget: Budget | None,
         local: Callable[[Request], Target | None],
         opinions: Opinions | None = None,
@@ -52,6 +54,7 @@ class Planner:
         snapshot = Snapshot(
             callable=self._registry.has_key,
             open=self._health.open,
+            limited=self._health.limited,
             spending=stands.tier,
             room_nanos=stands.room_nanos,
             local=self._local(request),
@@ -67,3 +70,17 @@ class Planner:
             request.model, classification, needs, self._config, self._registry.priced, snapshot
         )
         return plan, judged
+
+    def roomier(
+        self, plan: Plan, failed: Target, rest: Sequence[Candidate]
+    ) -> tuple[Candidate, ...]:
+        """See `router.ports.Plans`. A model that the caller named is never replaced."""
+        others = map(self._registry.priced, self._config.model_names())
+        usable = (
+            target
+            for target in (others if plan.classification is not None else ())
+            if self._registry.has_key(target)
+            and unfit(target, plan.needs) is None
+            and not self._health.open(target)
+        )
+        return roomier(failed, rest, usable, plan.needs)

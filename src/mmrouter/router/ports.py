@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from mmrouter.decide.breaker import Change
 from mmrouter.decide.budget import Standing
 from mmrouter.decide.gate import Verdict
+from mmrouter.decide.rate_limit import Allowance
 from mmrouter.dialects import Conversation
 from mmrouter.dialects.answer import Answer
 from mmrouter.dialects.question import Ask
-from mmrouter.types import Classification, Nanos, Outcome, Plan, Request, Target
+from mmrouter.errors import ProviderError
+from mmrouter.types import Candidate, Classification, Nanos, Needs, Outcome, Plan, Request, Target
 
 
 class Classify(Protocol):
@@ -72,20 +76,41 @@ class Budget(Protocol):
         and the books say then what it cost."""
 
 
-class Health(Protocol):
-    """Which models are failing."""
+class Condition(Protocol):
+    """How models and providers are, as a decision reads it."""
 
     def open(self, target: Target) -> bool:
         """The breaker of the model or of its provider lets no call through."""
 
-    def called(self, target: Target) -> None:
+    def limited(self, target: Target, needs: Needs) -> str | None:
+        """Why the provider is about to refuse another such call for its number ("has ..."), or
+        None."""
+
+
+class Health(Condition, Protocol):
+    """How models and providers are, learned from calls. Nothing here waits.
+
+    Of each call it is told the beginning and one of three ends; `began` (Unix seconds) says which
+    call it was.
+    """
+
+    def may_retry(self, target: Target) -> bool:
+        """Takes a retry out of the provider's budget; False if it is used up."""
+
+    def called(self, target: Target, needs: Needs, began: float) -> None:
         """A call is about to be made."""
 
-    def succeeded(self, target: Target) -> None:
-        """The call was answered."""
+    def succeeded(self, target: Target, began: float, allowances: Sequence[Allowance]) -> None:
+        """The call was answered. `allowances`: what the provider says is left of its limits."""
 
-    def failed(self, target: Target) -> None:
-        """The call failed in a way that speaks against the model or its provider."""
+    def failed(self, target: Target, began: float, error: ProviderError) -> None:
+        """The call failed; whether that speaks against the model is `error.health`."""
+
+    def left(self, target: Target, began: float) -> None:
+        """The call was given up by its caller."""
+
+    def observe(self, observer: Callable[[Change], None]) -> None:
+        """Tells of every change of a breaker from now on. An observer is quick and never raises."""
 
 
 class Gate(Protocol):
@@ -110,6 +135,11 @@ class Observer(Protocol):
 
 class Plans(Protocol):
     """Decides for a request."""
+
+    def roomier(
+        self, plan: Plan, failed: Target, rest: Sequence[Candidate]
+    ) -> tuple[Candidate, ...]:
+        """Who is asked in the place of `rest` now that the prompt was too long for `failed`."""
 
     async def __call__(self, request: Request, ask: Ask | None) -> tuple[Plan, str | None]:
         """The plan, and the judged text (None where nothing was classified).
