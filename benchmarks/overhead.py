@@ -36,7 +36,7 @@ from mmrouter.providers.base import Answer, Call, Finish, ProviderBase
 from mmrouter.providers.registry import Registry
 from mmrouter.router.call import Caller, Calls
 from mmrouter.router.classify import ClassifyStep
-from mmrouter.router.health import Breakers
+from mmrouter.router.health import ProviderHealth
 from mmrouter.router.ids import new_request_id
 from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.planner import Planner
@@ -113,7 +113,7 @@ class Parts:
         self.store = open_store(f"sqlite:///{folder}/books.db")
         self.tracker = Tracker(self.store)
         self.providers = bootstrap.Providers()
-        self.health = Breakers(config.provider, time.time)
+        self.health = ProviderHealth(config.provider, time.time)
         self.budget = bootstrap.open_budget(config, self.store)
         self.classify = ClassifyStep(RulesClassifier())
         instant = Instant()
