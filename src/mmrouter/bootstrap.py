@@ -30,7 +30,9 @@ from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.planner import Planner
 from mmrouter.router.ports import Observer
 from mmrouter.state.base import Counters
+from mmrouter.state.boards import Board
 from mmrouter.state.memory import MemoryCounters
+from mmrouter.tracker.breaker_log import BreakerLog
 from mmrouter.tracker.sole import claim
 from mmrouter.tracker.store import Store, open_store
 from mmrouter.tracker.writer import Tracker
@@ -80,7 +82,8 @@ def build(
         return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
 
     selected = select(config.classifier.strategy, config.classifier.trained_model)
-    health = ProviderHealth(config.provider, now)
+    board = open_board(config)
+    health = ProviderHealth(config.provider, now, board)
     spilling = config.tracker.on_failure == "spill"
     store = open_store(database_url(config, db), require=not spilling)
     try:
@@ -115,6 +118,14 @@ def build(
         tracker.check()
         await asyncio.to_thread(store.request, "ready?")  # any read: is the database there?
 
+    history = BreakerLog(store)
+    health.observe(history)
+
+    async def close_breakers() -> None:
+        if board is not None:
+            await board.aclose()
+        await asyncio.to_thread(history.close)
+
     async def close_tracker() -> None:
         if opinions is not None:
             await opinions.aclose()
@@ -142,7 +153,7 @@ def build(
         observers=observers,
         now=now,
     )
-    closers = [providers.aclose, close_budget, close_tracker]
+    closers = [providers.aclose, close_budget, close_breakers, close_tracker]
     if shadow and config.quality.shadow > 0:
         judging = _shadow(config, pipeline, registry, store)
         observers.append(judging)
@@ -212,6 +223,19 @@ def open_budget(config: Config, store: Store, now: Callable[[], float] = time.ti
     else:
         raise ConfigError("state.url: expected memory:// or redis://host:port/db")
     return LimitBudget(config, counters, store, now)
+
+
+def open_board(config: Config) -> Board | None:
+    """Where the processes that share `state.url` tell each other of their breakers.
+
+    Raises:
+        MissingDependencyError: the extra `redis` is not installed.
+    """
+    if config.state.url == MEMORY:
+        return None
+    from mmrouter.state.redis_board import RedisBoard
+
+    return RedisBoard(config.state.url)
 
 
 def claim_counters(config: Config, store: Store, db: str | None) -> Callable[[], None]:

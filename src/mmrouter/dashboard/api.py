@@ -184,6 +184,7 @@ class Api:
             "threshold": config.provider.circuit_breaker_threshold,
             "reset_ms": config.provider.circuit_breaker_reset_ms,
             "open": [name for name in names if health.open(registry.resolve(name))],
+            "changes": await asyncio.to_thread(self._store.breaker_changes),
         }
 
     async def _grid(self, question: Question) -> Any:

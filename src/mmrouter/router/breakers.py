@@ -42,6 +42,7 @@ class Breakers:
             probes,
         )
         self._states: dict[_Key, Breaker] = {}
+        self._closed_at: dict[_Key, float] = {}  # so that older news does not open it again
         self._now = now
         self._changed = changed
 
@@ -71,12 +72,14 @@ class Breakers:
         for key, state in self._known(target):
             if breaker.on_success(state, began=began) is not CLOSED:
                 continue
-            if key[1] is None and self._fails(target.provider):
+            if key[1] is None and self._fails(target.provider, self._now()):
                 self._states[key] = breaker.on_nothing(state, began=began)
                 continue
             del self._states[key]
             if state.opened_at is not None:
-                self._changed(Change(*key, Phase.CLOSED, self._now()))
+                now = self._now()
+                self._closed_at[key] = now
+                self._changed(Change(*key, Phase.CLOSED, now))
 
     def failed(self, target: Target, began: float, cause: str) -> None:
         """The call that began then failed, which speaks against the model or its provider."""
@@ -91,7 +94,7 @@ class Breakers:
         if before.opened_at is not None:
             after = breaker.on_failure(before, self._of_providers, began=began, now=now)
             self._move(key, before, after, cause)
-        elif self._fails(target.provider):
+        elif self._fails(target.provider, now):
             self._move(key, before, Breaker(opened_at=now), cause)
 
     def told_nothing(self, target: Target, began: float) -> None:
@@ -106,11 +109,14 @@ class Breakers:
         key = (change.provider, change.model)
         state = self._states.get(key, CLOSED)
         match change.phase, state.opened_at:
-            case Phase.OPEN, opened_at if opened_at is None or opened_at < change.at:
+            case Phase.OPEN, None if change.at > self._closed_at.get(key, 0.0):
+                self._keep(key, Breaker(state.failures, change.at))
+            case Phase.OPEN, float(opened_at) if opened_at < change.at:
                 self._keep(key, Breaker(state.failures, change.at))
             case Phase.HALF_OPEN, float():
                 self._states[key] = breaker.on_call(state, self._rules(key), now=change.at)
             case Phase.CLOSED, float(opened_at) if opened_at <= change.at:
+                self._closed_at[key] = change.at
                 del self._states[key]
 
     def _rules(self, key: _Key) -> Rules:
@@ -124,10 +130,10 @@ class Breakers:
             if state is not None:
                 yield key, state
 
-    def _fails(self, provider: str) -> bool:
+    def _fails(self, provider: str, now: float) -> bool:
         """Enough of the provider's models are open."""
         models = (s for (p, m), s in self._states.items() if p == provider and m is not None)
-        return breaker.provider_fails(models, self._of_models, self._of_providers, now=self._now())
+        return breaker.provider_fails(models, self._of_models, self._of_providers, now=now)
 
     def _move(self, key: _Key, before: Breaker, after: Breaker, cause: str) -> None:
         if after is before:
@@ -138,5 +144,7 @@ class Breakers:
 
     def _keep(self, key: _Key, state: Breaker) -> None:
         if key not in self._states and len(self._states) >= _MOST:
-            del self._states[next(iter(self._states))]
+            oldest = next(iter(self._states))
+            del self._states[oldest]
+            self._closed_at.pop(oldest, None)
         self._states[key] = state

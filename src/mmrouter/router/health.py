@@ -12,6 +12,7 @@ from mmrouter.decide.rate_limit import Allowance
 from mmrouter.decide.retry_budget import RetryBudget
 from mmrouter.errors import ProviderError, RateLimitedError
 from mmrouter.router.breakers import Breakers
+from mmrouter.state.boards import Board
 from mmrouter.types import Needs, Target
 
 _MOST = 10_000
@@ -50,9 +51,12 @@ class ProviderHealth:
 
     Args:
         now: Unix seconds.
+        board: where changes of breakers are shared; None keeps them here.
     """
 
-    def __init__(self, config: ProviderConfig, now: Callable[[], float]) -> None:
+    def __init__(
+        self, config: ProviderConfig, now: Callable[[], float], board: Board | None = None
+    ) -> None:
         self._config = config
         self._now = now
         self._breakers = Breakers(config, now, self._changed)
@@ -60,7 +64,10 @@ class ProviderHealth:
         self._calls: dict[str, _Calls] = {}
         self._observers: list[Callable[[Change], None]] = []
         self.open = self._breakers.open
-        self.learn = self._breakers.learn
+        self._unattended = board
+        if board is not None:
+            self._observers.append(board.tell)
+            board.listen(self._breakers.learn)
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         self._observers.append(observer)
@@ -98,6 +105,9 @@ class ProviderHealth:
         return spent is not None
 
     def called(self, target: Target, needs: Needs, began: float) -> None:
+        if self._unattended is not None:
+            self._unattended.attend()
+            self._unattended = None
         self._calls_of(target).number += 1
         known = self._limits.get(target.name)
         if known is not None:

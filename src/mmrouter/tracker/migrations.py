@@ -40,10 +40,16 @@ def _m003_judgements(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=[schema.judgements])
 
 
+def _m004_breaker_changes(connection: Connection) -> None:
+    """When models and providers failed, and came back."""
+    schema.metadata.create_all(connection, tables=[schema.breaker_changes])
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m001_books,
     _m002_hour_caches,
     _m003_judgements,
+    _m004_breaker_changes,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

@@ -144,4 +144,16 @@ judgements = Table(  # routed answers held against a baseline's (eval/quality.py
     Index("ix_judgements_created", "created"),
 )
 
+breaker_changes = Table(  # when models and providers failed, and came back
+    "breaker_changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("model", Text),  # NULL: the provider's own breaker
+    Column("phase", Text, nullable=False),  # into which it went: open, half_open, closed
+    Column("cause", Text),  # the failure that opened it
+    Index("ix_breaker_changes_at", "at"),
+)
+
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))

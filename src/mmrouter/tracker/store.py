@@ -123,6 +123,12 @@ class Store(Protocol):
     def add_judgement(self, judgement: Row) -> None:
         """Write a row of `judgements`; `id` and `created` are made here."""
 
+    def add_breaker_change(self, change: Row) -> None:
+        """Write a row of `breaker_changes`; `id` is made here."""
+
+    def breaker_changes(self, *, since: float = 0.0, limit: int = 100) -> list[Row]:
+        """Rows of `breaker_changes`, newest first, from `since` (Unix seconds) on."""
+
     def request(self, id: str) -> Row | None:
         """One request with `attempts` (in order) and `feedback` (oldest first), or None."""
 
@@ -140,7 +146,8 @@ class Store(Protocol):
 
     def prune(self, *, older_than: float) -> int:
         """Delete requests that started before `older_than` (Unix seconds), attempts,
-        feedback and judgements with them. Returns the number of requests."""
+        feedback and judgements with them; and older changes of breakers. Returns the number of
+        requests."""
 
     def verify(self) -> list[Fault]:
         """Every place where the books do not balance; empty when they do."""
@@ -285,6 +292,20 @@ class SqlStore:
         with self._begin() as connection:
             connection.execute(insert(schema.judgements).values(created=time.time(), **judgement))
 
+    def add_breaker_change(self, change: Row) -> None:
+        """See `Store.add_breaker_change`."""
+        with self._begin() as connection:
+            connection.execute(insert(schema.breaker_changes).values(**change))
+
+    def breaker_changes(self, *, since: float = 0.0, limit: int = 100) -> list[Row]:
+        """See `Store.breaker_changes`."""
+        table = schema.breaker_changes
+        query = (
+            select(table).where(table.c.at >= since).order_by(table.c.at.desc(), table.c.id.desc())
+        )
+        with self.read() as connection:
+            return [_plain(row) for row in connection.execute(query.limit(limit))]
+
     def request(self, id: str) -> Row | None:
         """See `Store.request`."""
         feedback = schema.feedback
@@ -370,6 +391,9 @@ class SqlStore:
         table = schema.requests
         old = select(table.c.id).where(table.c.started < older_than).limit(PRUNE_CHUNK)
         pruned = 0
+        changes = schema.breaker_changes
+        with self._begin() as connection:
+            connection.execute(delete(changes).where(changes.c.at < older_than))
         while True:
             with self._begin() as connection:
                 ids: list[Any] = list(connection.execute(old).scalars())
