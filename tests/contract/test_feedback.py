@@ -85,6 +85,7 @@ def test_a_belief_is_shown_with_its_place_before_and_after(store: Store, books_u
         ("strong", None, None),  # people spoke of it, and config names it no more
     ]
     low, high = rows[0].belief.interval
-    assert low < 6 / 30 < rows[0].belief.mean < high
+    assert 6 / 30 < rows[0].belief.mean < 1 / 2
+    assert low < rows[0].belief.mean < high
     shown = plain(rows[0])
     assert (shown["count"], shown["effective_count"], shown["last"]) == (30, 30.0, NOW)

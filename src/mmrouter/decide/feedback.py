@@ -146,8 +146,9 @@ def beliefs(
 ) -> tuple[Belief, ...]:
     """What is believed of each candidate.
 
-    A model of which nothing is known is taken to be about as good as those that were scored
-    (empirical Bayes), set off by its place: who wrote the config knew the prices, and says by
+    A model of which nothing is known is taken to be about as good as those that were scored, and
+    no worse than `_PRIOR_MEAN`: when the only one that was ever asked turns bad, that says nothing
+    against the others. Its place sets it off: who wrote the config knew the prices, and says by
     putting a dear model first that its answers are worth them. So the priors are such that config's
     own order is the best one; each is worth `PRIOR_WEIGHT` scores.
     """
@@ -174,7 +175,7 @@ def _prior_means(said: Sequence[Tally], costs: Sequence[float], cost_weight: flo
     # the mean of all scores belongs to the mean of the places that were scored
     usual = sum(tally.weight * offset for tally, offset in zip(said, offsets, strict=True))
     centre = (usual + PRIOR_WEIGHT * offsets[0]) / (weight + PRIOR_WEIGHT)
-    mean = (good + PRIOR_WEIGHT * _PRIOR_MEAN) / (weight + PRIOR_WEIGHT)
+    mean = max(_PRIOR_MEAN, (good + PRIOR_WEIGHT * _PRIOR_MEAN) / (weight + PRIOR_WEIGHT))
     low, high = _PRIOR_ENDS
     return [min(max(mean + offset - centre, low), high) for offset in offsets]
 
