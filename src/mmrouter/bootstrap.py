@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmrouter.alerts.channels import open_channels
+from mmrouter.alerts.facts import Look
+from mmrouter.alerts.watch import Alerts
 from mmrouter.classifier.llm import LlmClassifier
 from mmrouter.classifier.select import select
 from mmrouter.config import Config, load_config
+from mmrouter.decide.breaker import Change, Phase
 from mmrouter.decide.budget import limited
 from mmrouter.errors import ConfigError, InvalidRequestError, MMRouterError
 from mmrouter.providers.base import ProviderBase
@@ -153,7 +158,15 @@ def build(
         observers=observers,
         now=now,
     )
-    closers = [providers.aclose, close_budget, close_breakers, close_tracker]
+
+    def open_models() -> Iterator[str]:
+        for name in dict.fromkeys((*config.model_names(), *config.models)):
+            if health.open(registry.resolve(name)):
+                yield name
+
+    alerts = open_alerts(config, store, budget, open_models if spends else None, now)
+    health.observe(partial(_tell_of_breaker, alerts))
+    closers = [alerts.aclose, providers.aclose, close_budget, close_breakers, close_tracker]
     if shadow and config.quality.shadow > 0:
         judging = _shadow(config, pipeline, registry, store)
         observers.append(judging)
@@ -168,6 +181,7 @@ def build(
         health=health,
         provider_for=providers.get,
         feedback=feedback,
+        alerts=alerts,
         ready=ready,
         closers=closers,
     )
@@ -236,6 +250,30 @@ def open_board(config: Config) -> Board | None:
     from mmrouter.state.redis_board import RedisBoard
 
     return RedisBoard(config.state.url)
+
+
+def open_alerts(
+    config: Config,
+    store: Store,
+    budget: LimitBudget,
+    open_models: Callable[[], Iterable[str]] | None,
+    now: Callable[[], float] = time.time,
+) -> Alerts:
+    """A config's alerts, not started yet.
+
+    Args:
+        open_models: models whose breaker is open; None where another process serves.
+        now: Unix seconds.
+    """
+    look = Look(config.alerts, store, budget, open_models, now)
+    channels = partial(open_channels, config.alerts)
+    return Alerts(config.alerts, config.budget, store, look, channels, now)
+
+
+def _tell_of_breaker(alerts: Alerts, change: Change) -> None:
+    if change.phase is Phase.OPEN and change.model is not None:
+        text = f"{change.model} is failing: its circuit breaker opened ({change.cause})"
+        alerts.raise_now("breaker_open", change.model, text)
 
 
 def claim_counters(config: Config, store: Store, db: str | None) -> Callable[[], None]:

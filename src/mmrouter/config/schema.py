@@ -224,6 +224,8 @@ class AdaptiveConfig(Section):
         return self
 
 
+_ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
 AlertRule = Literal[
     "cost_spike",
     "error_rate",
@@ -239,9 +241,58 @@ class AlertsConfig(Section):
     """Who is told, and of what."""
 
     enabled: bool = False
-    webhook_url: str | None = None
-    cooldown_seconds: int = Field(default=300, ge=0)
-    rules: tuple[AlertRule, ...] = ("cost_spike", "error_rate", "budget_warning")
+    rules: tuple[AlertRule, ...] = Field(
+        default=("cost_spike", "error_rate", "budget_warning"), description="See docs/alerts.md."
+    )
+    webhook_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="Where alerts are posted."
+    )
+    webhook_url_env: str | None = Field(
+        default=None,
+        pattern=_ENV_NAME,
+        description="Environment variable that holds webhook_url, where the URL is a secret.",
+    )
+    format: Literal["auto", "slack", "generic"] = Field(
+        default="auto", description="Shape of the webhook's body; auto: slack at hooks.slack.com."
+    )
+    secret_env: str | None = Field(
+        default=None,
+        pattern=_ENV_NAME,
+        description="Environment variable with the secret that signs generic webhooks.",
+    )
+    notify_env: str | None = Field(
+        default=None,
+        pattern=_ENV_NAME,
+        description="Environment variable with Apprise URLs (mailto://...), split by spaces.",
+    )
+    allow_private: bool = Field(
+        default=False, description="Webhooks may go to private and loopback addresses."
+    )
+    cooldown_seconds: int = Field(
+        default=300, ge=0, description="A rule that spoke of a thing is quiet about it for this."
+    )
+    remind_seconds: int = Field(
+        default=14_400, ge=0, description="Say again what still holds, after this; 0: never."
+    )
+    recovery: bool = Field(default=False, description="Say so too when it is over.")
+    every_seconds: int = Field(default=60, ge=1, description="Time between two looks at the books.")
+    window_seconds: int = Field(
+        default=300, ge=1, description="error_rate, latency, unknown_price: requests of this long."
+    )
+    min_requests: int = Field(
+        default=20, ge=1, description="error_rate, latency: fewer in the window say nothing."
+    )
+    error_rate: Fraction = Field(default=0.1, description="Share of requests that fail.")
+    latency_ms: int = Field(
+        default=30_000, gt=0, description="latency: 95th percentile of the time to the first byte."
+    )
+    cost_spike_factor: float = Field(
+        default=3.0, gt=1, description="Last hour's cost over that of a usual hour."
+    )
+    cost_spike_min_usd: Usd = Field(default=1.0, description="A cheaper hour is no spike.")
+    drift_usd: Usd = Field(
+        default=0.01, description="Most that budget counters and books may differ."
+    )
 
 
 class QualityConfig(Section):
@@ -267,7 +318,7 @@ class ProviderRow(Section):
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     api_key_env: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=_ENV_NAME,
         description="Name of the environment variable that holds the key; never the key.",
     )
 

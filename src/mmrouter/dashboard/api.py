@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mmrouter.dashboard import (
+    alerts,
     beliefs,
     budgets,
     experiments,
@@ -51,6 +52,7 @@ class Api:
         self._now = now
         self._memo = Memo()
         self._one_replay = asyncio.Semaphore(1)
+        self._one_test = asyncio.Semaphore(1)
         self.routes: Mapping[tuple[str, str], Handler] = {
             ("GET", "meta"): self._meta,
             ("GET", "names"): self._names,
@@ -68,6 +70,7 @@ class Api:
             ("GET", "grid"): self._grid,
             ("GET", "variants"): self._variants,
             ("GET", "alerts"): self._alerts,
+            ("POST", "alerts"): self._test_alerts,
             ("POST", "trial"): self._trial,
             ("GET", "config"): self._config,
             ("POST", "replay"): self._replay,
@@ -200,13 +203,21 @@ class Api:
         )
 
     async def _alerts(self, question: Question) -> Json:
-        alerts = self._parts.config.alerts
-        return {
-            "enabled": alerts.enabled,
-            "rules": list(alerts.rules),
-            "cooldown_s": alerts.cooldown_seconds,
-            "webhook": alerts.webhook_url is not None,
-        }
+        match question.name:
+            case "":
+                return alerts.settings(self._parts.config.alerts)
+            case "status":
+                return await alerts.status(self._parts)
+            case "history":
+                return await alerts.told(self._parts, question)
+            case _:
+                raise InvalidRequestError("Alerts have a status and a history")
+
+    async def _test_alerts(self, question: Question) -> Json:
+        if question.name != "test":
+            raise InvalidRequestError("Alerts take a test")
+        async with self._one_test:
+            return await alerts.trial(self._parts)
 
     async def _config(self, question: Question) -> Json:
         return {"text": rehearsal.editable(self._parts.config), "most": rehearsal.MOST_REQUESTS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from mmrouter.alerts.watch import Alerts
 from mmrouter.classifier.base import Classifier
 from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
@@ -29,6 +30,7 @@ class Parts:
         provider_for: who calls a target in a dialect.
         feedback: notes (request id or upstream id, score 0..1, comment, and by which door: "api",
             "dashboard", "library", "cli").
+        alerts: tells people when something is wrong; a server starts it.
         ready: raises TrackerError while the books cannot be written or read.
         closers: called in order when the router closes.
     """
@@ -42,6 +44,7 @@ class Parts:
     health: Health
     provider_for: Calls
     feedback: Feedback
+    alerts: Alerts
     ready: Callable[[], Awaitable[None]]
     closers: Sequence[Callable[[], Awaitable[None]]]
 

@@ -123,6 +123,13 @@ class App:
         except MMRouterError as error:
             await send({"type": "lifespan.startup.failed", "message": f"Error: {error}"})
             return
+        try:
+            if self._serving:
+                parts.alerts.start()
+        except MMRouterError as error:
+            await parts.aclose()
+            await send({"type": "lifespan.startup.failed", "message": f"Error: {error}"})
+            return
         self._dashboard = Dashboard(parts, serving=self._serving)
         self._keys = Keys(parts.config.server.keys, os.environ.get(KEY_ENV, ""))
         self._origins = Origins(parts.config.server.allowed_hosts)

@@ -45,11 +45,17 @@ def _m004_breaker_changes(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=[schema.breaker_changes])
 
 
+def _m005_alerts(connection: Connection) -> None:
+    """What people were told, and which alerts are up."""
+    schema.metadata.create_all(connection, tables=[schema.alerts, schema.alert_states])
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m001_books,
     _m002_hour_caches,
     _m003_judgements,
     _m004_breaker_changes,
+    _m005_alerts,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

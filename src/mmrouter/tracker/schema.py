@@ -156,4 +156,27 @@ breaker_changes = Table(  # when models and providers failed, and came back
     Index("ix_breaker_changes_at", "at"),
 )
 
+alerts = Table(  # what people were told, or should have been
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # of what: a limit, a model; empty for all of it
+    Column("kind", Text, nullable=False),  # raised, recovered or test
+    Column("text", Text, nullable=False),
+    Column("delivered", Text, nullable=False),  # JSON: channel -> null, or why it failed
+    Index("ix_alerts_at", "at"),
+)
+
+alert_states = Table(  # shared by all processes, so that one of them speaks
+    "alert_states",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("firing", Boolean, nullable=False),
+    Column("told", Double, nullable=False),  # when people were last told, Unix seconds; 0: never
+    Column("seen", Double, nullable=False),  # when a process last found it firing
+)
+
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))

@@ -155,6 +155,9 @@ class Store(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """A connection for queries of one's own."""
 
+    def change(self) -> AbstractContextManager[Connection]:
+        """A transaction for small writes of one's own."""
+
     def tags(self) -> TableValuedAlias:
         """A FROM element with the tags of a row of `requests`, one a row in column `value`."""
 
@@ -257,7 +260,8 @@ class SqlStore:
             yield connection
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def change(self) -> Iterator[Connection]:
+        """See `Store.change`."""
         with translated(self._backend.engine), self._backend.engine.begin() as connection:
             yield connection
 
@@ -268,7 +272,7 @@ class SqlStore:
         if not 0.0 <= score <= 1.0:
             raise InvalidRequestError(f"a score lies in 0..1, got {score}", param="score")
         table = schema.requests.c
-        with self._begin() as connection:
+        with self.change() as connection:
             found: str | None = connection.execute(
                 select(table.id)
                 .where(or_(table.id == id, table.upstream_id == id))
@@ -289,7 +293,7 @@ class SqlStore:
 
     def add_judgement(self, judgement: Row) -> None:
         """See `Store.add_judgement`."""
-        with self._begin() as connection:
+        with self.change() as connection:
             connection.execute(insert(schema.judgements).values(created=time.time(), **judgement))
 
     def add_breaker_change(self, change: Row) -> None:
@@ -318,9 +322,9 @@ class SqlStore:
             notes = connection.execute(
                 select(feedback).where(feedback.c.request_id == id).order_by(feedback.c.id)
             )
-            return _plain(row) | {
+            return plain(row) | {
                 "attempts": _attempts(connection, [id]),
-                "feedback": [_plain(note) for note in notes],
+                "feedback": [plain(note) for note in notes],
             }
 
     def page(self, filter: Filter, *, before: Cursor | None = None, limit: int = 50) -> list[Row]:
@@ -331,7 +335,7 @@ class SqlStore:
             query = query.where(tuple_(table.c.started, table.c.id) < (before.started, before.id))
         query = query.order_by(table.c.started.desc(), table.c.id.desc()).limit(limit)
         with self.read() as connection:
-            return [_plain(row) for row in connection.execute(query)]
+            return [plain(row) for row in connection.execute(query)]
 
     def rows(self, filter: Filter) -> Iterator[Row]:
         """See `Store.rows`."""
@@ -348,7 +352,7 @@ class SqlStore:
             if after is not None:
                 chunk = query.where(tuple_(table.c.started, table.c.id) > after)
             with self.read() as connection:
-                found = [_plain(row) for row in connection.execute(chunk)]
+                found = [plain(row) for row in connection.execute(chunk)]
             yield from found
             if len(found) < EXPORT_CHUNK:
                 return
@@ -395,7 +399,7 @@ class SqlStore:
         with self._begin() as connection:
             connection.execute(delete(changes).where(changes.c.at < older_than))
         while True:
-            with self._begin() as connection:
+            with self.change() as connection:
                 ids: list[Any] = list(connection.execute(old).scalars())
                 for owned in (schema.judgements, schema.feedback, schema.attempts):
                     connection.execute(delete(owned).where(owned.c.request_id.in_(ids)))
@@ -417,9 +421,9 @@ def _attempts(connection: Connection, ids: Sequence[str]) -> list[Row]:
         .where(table.c.request_id.in_(ids))
         .order_by(table.c.request_id, table.c.ordinal)
     )
-    return [_plain(row) for row in connection.execute(query)]
+    return [plain(row) for row in connection.execute(query)]
 
 
-def _plain(row: SqlRow[Any]) -> Row:
+def plain(row: SqlRow[Any]) -> Row:
     """A row as a dict; SQLAlchemy's own names are a subclass of str that JSON encoders refuse."""
     return {str(name): value for name, value in row._asdict().items()}

@@ -1,0 +1,1 @@
+"""Tells people when something goes wrong, and never keeps a request waiting for it."""
