@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmrouter.config.schema import AdaptiveConfig
@@ -59,9 +59,10 @@ def test_thresholds(tallies: dict[str, Tally], expected: str) -> None:
 
 
 @given(
-    nanos=st.lists(st.none() | st.integers(0, 10**9), min_size=1, max_size=5),
+    nanos=st.lists(st.none() | st.integers(0, 10**9), min_size=1, max_size=9),
     cost_weight=st.floats(0, 0.5),
 )
+@example(nanos=[0, None, 0], cost_weight=0.5)
 def test_without_evidence_configs_order_stands(nanos: list[int | None], cost_weight: float) -> None:
     """Whatever the models cost: who wrote the config knew that."""
     listed = [candidate(f"m{i}", cost) for i, cost in enumerate(nanos)]

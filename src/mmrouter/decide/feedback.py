@@ -34,10 +34,15 @@ _PRIOR_MEAN = 0.7
 """The chance of a good answer before anybody has said anything."""
 
 _PRIOR_STEP = 0.05
-"""How much less each place behind the first is worth: config's order stands until evidence speaks.
-"""
+"""How much less the second place is worth: config's order stands until evidence speaks."""
 
-_PRIOR_ENDS = (0.05, 0.95)
+_PRIOR_FADE = 0.7
+"""The step from each place to the next, over the one before."""
+
+_PRIOR_LEAST = 0.001
+"""The step where no prior is high enough for more."""
+
+_PRIOR_ENDS = (0.02, 0.95)
 
 _HALF = 0.05
 """Each tail of the 90 % interval."""
@@ -169,7 +174,8 @@ def unplaced(tally: Tally) -> Belief:
 
 
 def _prior_means(said: Sequence[Tally], costs: Sequence[float], cost_weight: float) -> list[float]:
-    offsets = [cost_weight * cost - _PRIOR_STEP * place for place, cost in enumerate(costs)]
+    steps = [_PRIOR_STEP * (1 - _PRIOR_FADE**n) / (1 - _PRIOR_FADE) for n in range(len(costs))]
+    offsets = [cost_weight * cost - step for cost, step in zip(costs, steps, strict=True)]
     weight = sum(tally.weight for tally in said)
     good = sum(tally.good for tally in said)
     # the mean of all scores belongs to the mean of the places that were scored
@@ -177,7 +183,13 @@ def _prior_means(said: Sequence[Tally], costs: Sequence[float], cost_weight: flo
     centre = (usual + PRIOR_WEIGHT * offsets[0]) / (weight + PRIOR_WEIGHT)
     mean = max(_PRIOR_MEAN, (good + PRIOR_WEIGHT * _PRIOR_MEAN) / (weight + PRIOR_WEIGHT))
     low, high = _PRIOR_ENDS
-    return [min(max(mean + offset - centre, low), high) for offset in offsets]
+    means: list[float] = []
+    worth = 2.0
+    for offset, cost in zip(offsets, costs, strict=True):
+        highest = min(mean + offset - centre, high)
+        worth = min(highest - cost_weight * cost, worth - _PRIOR_LEAST)
+        means.append(max(worth + cost_weight * cost, low))
+    return means
 
 
 def _relative_costs(candidates: Sequence[Candidate]) -> list[float]:

@@ -298,7 +298,7 @@ class SqlStore:
 
     def add_breaker_change(self, change: Row) -> None:
         """See `Store.add_breaker_change`."""
-        with self._begin() as connection:
+        with self.change() as connection:
             connection.execute(insert(schema.breaker_changes).values(**change))
 
     def breaker_changes(self, *, since: float = 0.0, limit: int = 100) -> list[Row]:
@@ -308,7 +308,7 @@ class SqlStore:
             select(table).where(table.c.at >= since).order_by(table.c.at.desc(), table.c.id.desc())
         )
         with self.read() as connection:
-            return [_plain(row) for row in connection.execute(query.limit(limit))]
+            return [plain(row) for row in connection.execute(query.limit(limit))]
 
     def request(self, id: str) -> Row | None:
         """See `Store.request`."""
@@ -396,7 +396,7 @@ class SqlStore:
         old = select(table.c.id).where(table.c.started < older_than).limit(PRUNE_CHUNK)
         pruned = 0
         changes = schema.breaker_changes
-        with self._begin() as connection:
+        with self.change() as connection:
             connection.execute(delete(changes).where(changes.c.at < older_than))
         while True:
             with self.change() as connection:
