@@ -218,6 +218,8 @@ class Needs:
         capabilities: what the model must be able to do.
         unpriced: what is asked for that rates per token do not price ("server tools", "audio"), so
             that the cost has no bound.
+        sealed_by: kind of the targets ("anthropic", "openai") that signed the thinking of the turn
+            under way, which may be neither changed nor left out; None where there is none.
     """
 
     input_tokens: int
@@ -226,6 +228,7 @@ class Needs:
     choices: int = 1
     capabilities: frozenset[str] = frozenset()
     unpriced: frozenset[str] = frozenset()
+    sealed_by: str | None = None
 
 
 class Role(StrEnum):

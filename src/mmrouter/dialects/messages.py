@@ -56,6 +56,7 @@ class MessagesDialect:
             max_output=_max_output(body),
             capabilities=frozenset(capabilities),
             unpriced=frozenset(_unpriced(body)),
+            sealed_by="anthropic" if kinds & _THINKING and _sealed(body) else None,
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -69,6 +70,23 @@ _BOUNDED_PARTS = frozenset(
     {"text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result"}
 )
 _CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
+
+
+_THINKING = frozenset({"thinking", "redacted_thinking"})
+
+
+def _sealed(body: Json) -> bool:
+    """Signed thinking stands in the turn under way, which began with the user's last words: it must
+    be sent back as it came, while that of earlier turns may be left out
+    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking)."""
+    for message in reversed(items(body.get("messages"))):
+        parts = items(message.get("content"))
+        if message.get("role") != "assistant":
+            if any(kind(part) != "tool_result" for part in parts) or not parts:
+                return False
+        elif any(kind(p) in _THINKING and (p.get("signature") or p.get("data")) for p in parts):
+            return True
+    return False
 
 
 def _max_output(body: Json) -> int | None:

@@ -65,6 +65,7 @@ class ResponsesDialect:
             max_output=asked(body.get("max_output_tokens")),
             capabilities=frozenset(capabilities),
             unpriced=frozenset(_unpriced(body, kinds)),
+            sealed_by="openai" if "reasoning" in kinds and _sealed(given) else None,
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -85,6 +86,16 @@ _BOUNDED_KINDS = frozenset(
 _CLIENT_TOOLS = frozenset(
     {"function", "custom", "local_shell", "apply_patch", "computer_use_preview"}
 )
+
+
+def _sealed(given: list[Json]) -> bool:
+    """Encrypted reasoning stands among the items since the user's last words."""
+    for item in reversed(given):
+        if item.get("role") == "user":
+            return False
+        if kind(item) == "reasoning" and item.get("encrypted_content"):
+            return True
+    return False
 
 
 def _unpriced(body: Json, kinds: Set[str]) -> Iterator[str]:
