@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -216,3 +218,35 @@ async def test_a_stream_that_breaks_before_its_first_word_is_answered_by_the_nex
     async with AsyncRouter(config, db=db) as router:
         result = await answer_of(router, stream=True)
     assert (result.model, result.content) == ("b", "Paris.")
+
+
+async def test_of_many_requests_at_once_one_tries_whether_a_model_is_back(
+    upstream: Upstream, second: Upstream, db: str
+) -> None:
+    upstream.handler = failing(503)
+    config = config_for(
+        {"a": upstream.base_url, "b": second.base_url},
+        provider={
+            "max_retries": 0,
+            "circuit_breaker_threshold": 1,
+            "circuit_breaker_reset_ms": 300,
+        },
+    )
+    others_done = threading.Event()
+
+    async def slowly(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.to_thread(others_done.wait, 5)
+        return web.json_response(completion())
+
+    async with AsyncRouter(config, db=db) as router:
+        assert (await router.route("hi")).model == "b"
+        upstream.handler = slowly
+        await asyncio.sleep(0.31)
+        asked = [asyncio.create_task(router.route("hi")) for _ in range(20)]
+        models = []
+        for answer in asyncio.as_completed(asked):
+            models.append((await answer).model)
+            if len(models) == 19:
+                others_done.set()
+    assert (models.count("a"), models.count("b")) == (1, 19)
+    assert len(upstream.seen) == 2
