@@ -68,3 +68,25 @@ def test_a_new_process_knows_at_its_first_request(config: Any, db: str) -> None:
             served.ask("POST", "/v1/feedback", {"request_id": id, "score": 0.1})
     with serving(config, db) as restarted:
         assert restarted.chat().headers["x-mmrouter-model"] == "b"
+
+
+def test_thompson_keeps_a_named_conversation_with_its_model(
+    upstream: Upstream, second: Upstream, db: str
+) -> None:
+    made = config_for(
+        {"a": upstream.base_url, "b": second.base_url},
+        adaptive={"enabled": True, "strategy": "thompson", "min_feedback_count": 1},
+    )
+    with serving(made, db) as served:
+        id = served.chat().headers["x-mmrouter-request-id"]
+        served.ask("POST", "/v1/feedback", {"request_id": id, "score": 1})
+    with serving(made, db) as served:
+        chosen = {
+            f"s{n}": [
+                served.chat({"x-mmrouter-session": f"s{n}"}).headers["x-mmrouter-model"]
+                for _ in range(3)
+            ]
+            for n in range(12)
+        }
+    assert all(len(set(models)) == 1 for models in chosen.values())
+    assert {models[0] for models in chosen.values()} == {"a", "b"}

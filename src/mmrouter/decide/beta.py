@@ -6,7 +6,7 @@ the form of Thompson and Barnett (1986).
 
 from __future__ import annotations
 
-from math import exp, lgamma, log, log1p
+from math import exp, lgamma, log, log1p, sqrt
 
 _TINY = 1e-300
 _ENOUGH = 1e-12
@@ -14,7 +14,11 @@ _MOST_TERMS = 10_000
 """Terms of the fraction: it takes about the square root of the larger parameter."""
 
 _CLOSE = 1e-6
-"""Where a quantile is close enough: no decision hangs on less."""
+"""Where a bracket of a quantile is close enough: no decision hangs on less."""
+
+_SMALL = 1e-4
+"""Newton's error is about the square of his last step: after one this small it is within `_CLOSE`
+where the density is smooth."""
 
 
 def distribution(x: float, a: float, b: float) -> float:
@@ -39,7 +43,7 @@ def quantile(p: float, a: float, b: float) -> float:
     """The value that a Beta(a, b) variable stays below with probability `p`: with `p` drawn
     uniformly it is a sample (inverse transform).
 
-    Newton's steps, each held inside the bracket that the steps before it left.
+    Newton's steps, each held inside the bracket that the steps before it left. Within 2e-5.
 
     Args:
         p: in 0..1.
@@ -50,7 +54,8 @@ def quantile(p: float, a: float, b: float) -> float:
         return 0.0
     if p >= 1:
         return 1.0
-    low, high, x = 0.0, 1.0, a / (a + b)
+    smooth = a > 2 and b > 2
+    low, high, x = 0.0, 1.0, _near(p, a, b) if smooth else a / (a + b)
     scale = _log_beta(a, b)
     while high - low > _CLOSE:
         miss = distribution(x, a, b) - p
@@ -62,10 +67,23 @@ def quantile(p: float, a: float, b: float) -> float:
         following = x - miss / density if density > _TINY else low
         if not low < following < high:
             following = (low + high) / 2
-        if abs(following - x) < _CLOSE:
+        if abs(following - x) < (_SMALL if smooth else _CLOSE):
             return following
         x = following
     return x
+
+
+def _near(p: float, a: float, b: float) -> float:
+    """The quantile within about 0.01, for a and b above 2: Abramowitz and Stegun 26.5.22, over the
+    normal distribution's quantile by 26.2.23."""
+    t = sqrt(-2 * log(min(p, 1 - p)))
+    y = t - (2.30753 + 0.27061 * t) / (1 + 0.99229 * t + 0.04481 * t * t)
+    y = y if p < 0.5 else -y
+    c = (y * y - 3) / 6
+    u, v = 1 / (2 * a - 1), 1 / (2 * b - 1)
+    h = 2 / (u + v)
+    w = y * sqrt(max(0.0, h + c)) / h - (v - u) * (c + 5 / 6 - 2 / (3 * h))
+    return min(max(a / (a + b * exp(min(2 * w, 700.0))), 1e-9), 1 - 1e-9)
 
 
 def _log_beta(a: float, b: float) -> float:

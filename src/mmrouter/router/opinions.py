@@ -55,9 +55,17 @@ class Opinions:
             self._reading.add_done_callback(self._end)
         return self._tallies
 
-    def draws(self) -> Sequence[float]:
-        """Random numbers for one decision; none where the strategy needs none."""
-        return [self._uniform() for _ in range(self._draws)]
+    def draws(self, session: str | None) -> Sequence[float]:
+        """Random numbers for one decision; none where the strategy needs none.
+
+        Args:
+            session: the turns of a conversation get the same ones, so that it stays with its model
+                (and that one's prompt cache) until the scores themselves say otherwise.
+        """
+        if not self._draws:
+            return ()
+        uniform = self._uniform if session is None else random.Random(session).random  # noqa: S311
+        return [uniform() for _ in range(self._draws)]
 
     async def aclose(self) -> None:
         """Waits for a reading that is under way."""

@@ -59,7 +59,7 @@ class Planner:
             room_nanos=stands.room_nanos,
             local=self._local(request),
             feedback={} if self._opinions is None else self._opinions.current(),
-            draws=() if self._opinions is None else self._opinions.draws(),
+            draws=() if self._opinions is None else self._opinions.draws(request.session),
         )
         if not is_auto(request.model):
             return plan_explicit(self._registry.priced(request.model), needs, snapshot), None
