@@ -27,6 +27,7 @@ from mmrouter.providers.registry import LOCAL_MODEL, Registry
 from mmrouter.router.budget import LimitBudget
 from mmrouter.router.call import Caller
 from mmrouter.router.classify import ClassifyStep
+from mmrouter.router.conversations import Conversations
 from mmrouter.router.gate import CascadeGate
 from mmrouter.router.health import ProviderHealth
 from mmrouter.router.opinions import Opinions
@@ -37,6 +38,7 @@ from mmrouter.router.ports import Observer
 from mmrouter.state.base import Counters
 from mmrouter.state.boards import Board
 from mmrouter.state.memory import MemoryCounters
+from mmrouter.state.sessions import MemorySessions, Sessions
 from mmrouter.tracker.breaker_log import BreakerLog
 from mmrouter.tracker.sole import claim
 from mmrouter.tracker.store import Store, open_store
@@ -101,6 +103,8 @@ def build(
     tracker = Tracker(store, spill)
     models = len(config.model_names())
     opinions = Opinions(config.adaptive, store, models, now) if config.adaptive.enabled else None
+    sessions = open_sessions(config, now)
+    conversations = Conversations(config.sessions, sessions, now)
     planner = Planner(
         config,
         registry,
@@ -109,6 +113,7 @@ def build(
         budget,
         local_for,
         opinions,
+        conversations if config.sessions.enabled else None,
     )
     providers = Providers()
 
@@ -140,7 +145,7 @@ def build(
         await budget.aclose()
         release()
 
-    observers: list[Observer] = []
+    observers: list[Observer] = [conversations.note] if config.sessions.enabled else []
     pipeline = Pipeline(
         config=config,
         plans=planner,
@@ -166,7 +171,8 @@ def build(
 
     alerts = open_alerts(config, store, budget, open_models if spends else None, now)
     health.observe(partial(_tell_of_breaker, alerts))
-    closers = [alerts.aclose, providers.aclose, close_budget, close_breakers, close_tracker]
+    closers = [alerts.aclose, providers.aclose, sessions.aclose]
+    closers += [close_budget, close_breakers, close_tracker]
     if shadow and config.quality.shadow > 0:
         judging = _shadow(config, pipeline, registry, store)
         observers.append(judging)
@@ -237,6 +243,20 @@ def open_budget(config: Config, store: Store, now: Callable[[], float] = time.ti
     else:
         raise ConfigError("state.url: expected memory:// or redis://host:port/db")
     return LimitBudget(config, counters, store, now)
+
+
+def open_sessions(config: Config, now: Callable[[], float] = time.time) -> Sessions:
+    """What is remembered of conversations, where the counters are kept too.
+
+    Raises:
+        MissingDependencyError: the extra `redis` is not installed.
+    """
+    url, ttl, most = config.state.url, config.sessions.ttl, config.sessions.most
+    if url == MEMORY or not config.sessions.enabled:
+        return MemorySessions(ttl=ttl, most=most, now=now)
+    from mmrouter.state.redis_sessions import RedisSessions
+
+    return RedisSessions(url, ttl=ttl, most=most, now=now)
 
 
 def open_board(config: Config) -> Board | None:

@@ -239,6 +239,8 @@ class Role(StrEnum):
     CASCADE = "cascade"
     EXPLICIT = "explicit"
     LOCAL = "local"
+    SESSION = "session"
+    """It answered the conversation's last turn."""
     CLASSIFIER = "classifier"
     """Not a candidate: asked how hard the request is."""
     JUDGE = "judge"
@@ -254,6 +256,7 @@ class Candidate:
         estimate_nanos: expected cost, or None where the price is unknown.
         bound_nanos: most that the attempt can cost; what the budget reserves. None: the price is
             unknown, or nothing bounds the tokens.
+        omit_thinking: signed thinking of earlier turns is left out, which this model cannot read.
     """
 
     target: Target
@@ -261,6 +264,39 @@ class Candidate:
     gated: bool = False
     estimate_nanos: Nanos | None = None
     bound_nanos: Nanos | None = None
+    omit_thinking: bool = False
+
+
+class Move(StrEnum):
+    """What became of a conversation that one model has answered so far."""
+
+    SAME = "same"
+    """The route chose that model again."""
+    TIED = "tied"
+    """Only that model, or its provider, can read all of the history."""
+    PINNED = "pinned"
+    """It asked for the tool whose result this is; another stands in where it fails."""
+    STAYED = "stayed"
+    """The route chose another, which is not worth the switch."""
+    SWITCHED = "switched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """How a plan follows from the turns before it.
+
+    Attributes:
+        model: name of the model that answered last.
+        switch_nanos: what leaving it costs: prompt tokens that are cached there and must be read
+            anew elsewhere. None where nothing was compared.
+        saving_nanos: what the other model saves over the turns that config looks ahead; negative
+            where it is dearer. None where nothing was compared.
+    """
+
+    model: str
+    move: Move
+    switch_nanos: Nanos | None = None
+    saving_nanos: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +312,7 @@ class Plan:
         budget_downgraded: the budget moved it down.
         adaptive_reranked: feedback changed the order.
         variant: "experiment/variant" that chose the config, or None.
+        continuation: None where no earlier turn is known.
     """
 
     classification: Classification | None
@@ -287,6 +324,7 @@ class Plan:
     budget_downgraded: bool = False
     adaptive_reranked: bool = False
     variant: str | None = None
+    continuation: Continuation | None = None
 
 
 class AttemptStatus(StrEnum):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model", default="auto", show_default=True, help="auto, auto:cheap, auto:best, or a name."
 )
+@click.option("--session", help="Id of the conversation that the prompt goes on with.")
 @db_option
 @click.pass_obj
 def route(
@@ -29,6 +30,7 @@ def route(
     verbose: bool,
     as_json: bool,
     model: str,
+    session: str | None,
     db: str | None,
 ) -> None:
     """Classify PROMPT, route it, print the answer and what it cost.
@@ -48,9 +50,9 @@ def route(
 
     with Router(obj["config"], db=db, local_fallback=True, surface=Surface.CLI) as router:
         if as_json:
-            result = router.route(text, model=model)
+            result = router.route(text, model=model, session=session)
         else:
-            stream = router.stream(text, model=model)
+            stream = router.stream(text, model=model, session=session)
             for piece in stream:
                 click.echo(piece, nl=False)
             click.echo("\n")

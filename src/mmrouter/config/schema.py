@@ -189,6 +189,27 @@ class BudgetConfig(Section):
         return name
 
 
+class SessionsConfig(Section):
+    """Conversations: who answered before, what a provider has cached of them."""
+
+    enabled: bool = True
+    ttl: float = Field(
+        default=3600.0, gt=0, description="Seconds after its last answer; then it is forgotten."
+    )
+    most: int = Field(
+        default=20_000, gt=0, description="Conversations remembered in memory; the oldest go first."
+    )
+    momentum_half_life: float = Field(
+        default=3.0, ge=0, description="User turns in which a hard turn's weight halves; 0 is none."
+    )
+    switch_horizon: int = Field(
+        default=6,
+        ge=1,
+        le=1000,
+        description="Requests, this one included, over which the saving of a switch is counted.",
+    )
+
+
 class AdaptiveConfig(Section):
     """Feedback moves models within a route."""
 
@@ -405,6 +426,7 @@ class Config(Section):
     provider: Annotated[ProviderConfig, BeforeValidator(_blank_section)] = ProviderConfig()
     cascade: Annotated[CascadeConfig, BeforeValidator(_blank_section)] = CascadeConfig()
     budget: Annotated[BudgetConfig, BeforeValidator(_blank_section)] = BudgetConfig()
+    sessions: Annotated[SessionsConfig, BeforeValidator(_blank_section)] = SessionsConfig()
     adaptive: Annotated[AdaptiveConfig, BeforeValidator(_blank_section)] = AdaptiveConfig()
     alerts: Annotated[AlertsConfig, BeforeValidator(_blank_section)] = AlertsConfig()
     quality: Annotated[QualityConfig, BeforeValidator(_blank_section)] = QualityConfig()

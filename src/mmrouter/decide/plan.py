@@ -10,6 +10,7 @@ from mmrouter.config.schema import Config, RouteConfig
 from mmrouter.decide.constraints import unfit
 from mmrouter.decide.cost import bound_nanos, estimate_nanos
 from mmrouter.decide.feedback import Tallies, rank
+from mmrouter.decide.session import Turn, Usable, continued, held_level
 from mmrouter.errors import InvalidRequestError, MissingKeyError, NoCandidateError
 from mmrouter.types import (
     Candidate,
@@ -48,6 +49,7 @@ class Snapshot:
         local: answers where no candidate has its key; None forbids that.
         feedback: what people said of answers; empty where config does not ask.
         draws: random numbers in 0..1, as many as config has models; empty where none is needed.
+        turn: the conversation so far; None for its first turn.
     """
 
     callable: Callable[[Target], bool]
@@ -58,6 +60,7 @@ class Snapshot:
     local: Target | None = None
     feedback: Tallies = field(default_factory=dict)
     draws: Sequence[float] = ()
+    turn: Turn | None = None
 
 
 Resolve = Callable[[str], Target]
@@ -134,6 +137,19 @@ def plan_auto(
     if snapshot.feedback and not saving:
         candidates, reranked = _as_liked(candidates, classification, config, snapshot, reasons)
     candidates = _unlimited(candidates, needs, snapshot, reasons)
+    continuation = None
+    if snapshot.turn is not None:
+        candidates, continuation = continued(
+            candidates,
+            snapshot.turn,
+            level,
+            classification.category,
+            needs,
+            config,
+            _usable(resolve, needs, snapshot),
+            reasons,
+            must_save=saving,
+        )
     return Plan(
         classification=classification,
         candidates=tuple(_gate(candidates)),
@@ -143,6 +159,7 @@ def plan_auto(
         escalated=escalated,
         budget_downgraded=downgraded,
         adaptive_reranked=reranked,
+        continuation=continuation,
     )
 
 
@@ -170,6 +187,11 @@ def _level(
                 f"confidence {classification.confidence:.2f} is below "
                 f"{config.classifier.threshold:.2f}: {level}"
             )
+        if snapshot.turn is not None:
+            held = held_level(snapshot.turn, config.sessions.momentum_half_life)
+            if _LEVELS.index(held) > _LEVELS.index(level):
+                level = held
+                reasons.append(f"the turns before it were {held}")
     downgraded = False
     if snapshot.spending is Spending.DOWNGRADE:
         lower = _shift(level, -1)
@@ -315,6 +337,18 @@ def _unlimited(
         return candidates
     reasons.extend(why)
     return free + limited
+
+
+def _usable(resolve: Resolve, needs: Needs, snapshot: Snapshot) -> Usable:
+    return Usable(
+        resolve=resolve,
+        fits=lambda target: unfit(target, needs) is None,
+        ready=lambda target: (
+            snapshot.callable(target)
+            and not snapshot.open(target)
+            and snapshot.limited(target, needs) is None
+        ),
+    )
 
 
 def _candidate(target: Target, role: Role, needs: Needs) -> Candidate:

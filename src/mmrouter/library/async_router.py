@@ -89,7 +89,7 @@ class AsyncRouter:
         Args:
             messages: in the shape of OpenAI's chat API.
             model: "auto", a dial ("auto:cheap", "auto:balanced", "auto:best"), or a model's name.
-            session: id of the conversation.
+            session: id of the conversation; without one it is known by how it begins.
             params: any parameter of the chat API (`temperature`, `tools`...), passed through.
 
         Raises:
@@ -122,12 +122,14 @@ class AsyncRouter:
         request = self._request(messages, model, session, tags, max_cost_nanos, params, stream=True)
         return AnswerStream(self.run(request))
 
-    async def decide(self, prompt: Prompt, *, model: str = "auto", **params: Any) -> Plan:
+    async def decide(
+        self, prompt: Prompt, *, model: str = "auto", session: str | None = None, **params: Any
+    ) -> Plan:
         """The decision for a prompt; nobody is called."""
         messages: Messages = (
             [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         )
-        request = self._request(messages, model, None, (), None, params, stream=False)
+        request = self._request(messages, model, session, (), None, params, stream=False)
         return await self._parts.pipeline.decide(request)
 
     def classify(self, prompt: Prompt) -> Classification:

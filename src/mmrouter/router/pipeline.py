@@ -19,6 +19,7 @@ from mmrouter import errors
 from mmrouter.config.schema import Config
 from mmrouter.decide.gate import Verdict
 from mmrouter.decide.retry import pause_before_retry
+from mmrouter.dialects.thinking import without_earlier
 from mmrouter.providers.base import Chunk
 from mmrouter.router.call import Answered, Caller, Run
 from mmrouter.router.held import Pieces, paced, read
@@ -250,7 +251,11 @@ class Pipeline:
             candidate,
             plan.needs,
             dialect=request.dialect,
-            body=request.body,
+            body=(
+                without_earlier(request.dialect, request.body)
+                if candidate.omit_thinking
+                else request.body
+            ),
             stream=request.stream,
             forward_headers=request.forward_headers,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mmrouter.config.schema import Config
 from mmrouter.decide.budget import Standing
@@ -13,9 +14,10 @@ from mmrouter.dialects import DIALECTS
 from mmrouter.dialects.question import Ask
 from mmrouter.errors import InvalidRequestError
 from mmrouter.providers.registry import Registry
+from mmrouter.router.conversations import Conversations
 from mmrouter.router.opinions import Opinions
 from mmrouter.router.ports import Budget, Classify, Condition
-from mmrouter.types import Candidate, Dialect, Plan, Request, Target
+from mmrouter.types import Candidate, Dialect, Move, Plan, Request, Target
 
 _FREE = Standing(Spending.NORMAL, None)
 
@@ -27,6 +29,7 @@ class Planner:
         budget: None where no limit is set.
         local: the target that answers without a key, for requests that allow it.
         opinions: what people said of answers; None where config does not ask.
+        conversations: what earlier turns left; None where config does not ask.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Planner:
         budget: Budget | None,
         local: Callable[[Request], Target | None],
         opinions: Opinions | None = None,
+        conversations: Conversations | None = None,
     ) -> None:
         self._config = config
         self._registry = registry
@@ -46,6 +50,7 @@ class Planner:
         self._budget = budget
         self._local = local
         self._opinions = opinions
+        self._conversations = conversations
 
     async def __call__(self, request: Request, ask: Ask | None = None) -> tuple[Plan, str | None]:
         dialect = DIALECTS[request.dialect]
@@ -65,6 +70,10 @@ class Planner:
             return plan_explicit(self._registry.priced(request.model), needs, snapshot), None
         if request.dialect is Dialect.EMBEDDINGS:
             raise InvalidRequestError("Embeddings need a named model, not 'auto'", param="model")
+        if self._conversations is not None:
+            turn = await self._conversations.turn(request)
+            if turn is not None:
+                snapshot = replace(snapshot, turn=turn)
         classification, judged = await self._classify(dialect.conversation(request.body), ask)
         plan = plan_auto(
             request.model, classification, needs, self._config, self._registry.priced, snapshot
@@ -74,11 +83,13 @@ class Planner:
     def roomier(
         self, plan: Plan, failed: Target, rest: Sequence[Candidate]
     ) -> tuple[Candidate, ...]:
-        """See `router.ports.Plans`. A model that the caller named is never replaced."""
+        """See `router.ports.Plans`. A model that the caller named, or that only can
+        read the history, is never replaced."""
         others = map(self._registry.priced, self._config.model_names())
+        tied = plan.continuation is not None and plan.continuation.move is Move.TIED
         usable = (
             target
-            for target in (others if plan.classification is not None else ())
+            for target in (others if plan.classification is not None and not tied else ())
             if self._registry.has_key(target)
             and unfit(target, plan.needs) is None
             and not self._health.open(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mmrouter.dialects.identity import named
 from mmrouter.errors import InvalidRequestError
 from mmrouter.server.headers import controls
 from mmrouter.server.http import Exchange
@@ -44,7 +45,7 @@ def request_of(
         model=_model(body),
         body=body,
         stream=_stream(body),
-        session=asked.session,
+        session=asked.session or named(dialect, body),
         key_name=client.name,
         tags=tuple(dict.fromkeys(client.tags + asked.tags)) if asked.tags else client.tags,
         max_cost_nanos=asked.max_cost_nanos,

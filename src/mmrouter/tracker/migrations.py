@@ -50,12 +50,25 @@ def _m005_alerts(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=[schema.alerts, schema.alert_states])
 
 
+def _m006_continuations(connection: Connection) -> None:
+    """Whether a conversation stayed with its model, and the price of leaving it."""
+    known = {column["name"] for column in inspect(connection).get_columns("requests")}
+    for name, kind in (
+        ("continuation", "TEXT"),
+        ("switch_nanos", "BIGINT"),
+        ("switch_saving_nanos", "BIGINT"),
+    ):
+        if name not in known:  # a new database has them from the first step
+            connection.exec_driver_sql(f"ALTER TABLE requests ADD COLUMN {name} {kind}")
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m001_books,
     _m002_hour_caches,
     _m003_judgements,
     _m004_breaker_changes,
     _m005_alerts,
+    _m006_continuations,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

@@ -42,6 +42,7 @@ def _request_row(outcome: Outcome) -> Row:
     usages = [attempt.usage for attempt in outcome.attempts]
     classification = plan.classification if plan else None
     gated = {c.target.name for c in plan.candidates if c.gated} if plan else set()
+    move = plan.continuation if plan else None
     rejected = sum([a.status is AttemptStatus.REJECTED for a in outcome.attempts])
     return {
         "id": request.id,
@@ -90,6 +91,9 @@ def _request_row(outcome: Outcome) -> Row:
         "reasons": _json(plan.reasons if plan else ()),
         "prompt_hash": outcome.prompt_hash,
         "prompt": _text(outcome.prompt),
+        "continuation": move.move.value if move else None,
+        "switch_nanos": move.switch_nanos if move else None,
+        "switch_saving_nanos": move.saving_nanos if move else None,
     }
 
 

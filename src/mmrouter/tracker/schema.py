@@ -78,6 +78,9 @@ requests = Table(
     Column("reasons", Text, nullable=False),  # JSON array of strings
     Column("prompt_hash", Text),
     Column("prompt", Text),
+    Column("continuation", Text),  # what became of the conversation's model: `types.Move`
+    Column("switch_nanos", BigInteger),  # what leaving that model costs in cached prompt
+    Column("switch_saving_nanos", BigInteger),  # what leaving it saves over the turns looked ahead
     Index("ix_requests_started", "started", "id"),
     Index("ix_requests_session", "session", "started"),
     Index("ix_requests_upstream_id", "upstream_id"),
