@@ -96,6 +96,8 @@ def test_history_says_how_it_was_delivered(store: Store) -> None:
     assert (newest["text"], newest["delivered"]) == ("another", {})
     assert oldest["delivered"] == {"webhook": "it answered 500", "notify": None}
     assert len(alerts.history(store, limit=1)) == len(alerts.history(store, since=NOW + 5)) == 1
+    store.prune(older_than=NOW + 5)
+    assert [row["text"] for row in alerts.history(store)] == ["another"]
 
 
 def test_facts_are_what_the_books_say(store: Store) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from mmrouter.alerts.facts import last_open
 from mmrouter.alerts.watch import WAITING, _put
 from mmrouter.bootstrap import build
 from mmrouter.config import Config
 from mmrouter.server.app import App
+from mmrouter.tracker.store import open_store
 from tests.http.serving import Served, serving
 from tests.support.configs import config_for
 from tests.support.upstream import Upstream, failing
@@ -107,6 +109,10 @@ def test_a_breaker_that_opens_is_told_by_itself(
             served.chat()
         alert = hook.wait("raised")
         assert (alert["rule"], alert["subject"]) == ("breaker_open", "m")
+    # who looks from outside finds it in the books
+    store = open_store(db)
+    assert last_open(store, 0.0) == {"m"}
+    store.close()
 
 
 def test_a_webhook_that_hangs_keeps_no_request_waiting(

@@ -61,7 +61,6 @@ def test_all_is_well() -> None:
         ),
         ({"limits": [(LIMIT, Balance(settled=700, reserved=49))]}, []),
         ({"open": ["m", "n"]}, [("breaker_open", "m"), ("breaker_open", "n")]),
-        ({"open": None}, []),
         ({"unpriced": {"m": 1}}, [("unknown_price", "m")]),
         ({"drift": {"daily limit": NANOS_PER_USD // 50}}, [("drift", "daily limit")]),
         ({"drift": {"daily limit": NANOS_PER_USD // 100}}, []),

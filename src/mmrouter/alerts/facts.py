@@ -12,6 +12,7 @@ from sqlalchemy import case, func, select
 
 from mmrouter.alerts.rules import Facts
 from mmrouter.config.schema import AlertsConfig
+from mmrouter.decide.breaker import Phase
 from mmrouter.decide.budget import Balance, Limit
 from mmrouter.tracker import schema
 from mmrouter.tracker.analytics import percentiles, whole_seconds
@@ -19,7 +20,11 @@ from mmrouter.tracker.store import Store
 from mmrouter.types import Nanos, Status
 
 _HOUR_S = 3_600
-_WEEK_S = 7 * 86_400
+_DAY_S = 86_400
+_WEEK_S = 7 * _DAY_S
+
+_MOST_CHANGES = 1_000
+"""Of breakers, that are looked through."""
 
 _USUAL_KEPT_S = 900.0
 """A week of hours changes little meanwhile."""
@@ -54,7 +59,8 @@ class Look:
     """Gathers facts.
 
     Args:
-        open_models: models whose breaker is open; None where another process serves.
+        open_models: models whose breaker is open; None where another process serves, and the books
+            know what it found last.
         now: Unix seconds.
         pause_s: seconds between two looks at a difference.
     """
@@ -101,9 +107,15 @@ class Look:
             found,
             usual_hours=self._usual,
             limits=limits,
-            open=None if self._open_models is None else sorted(self._open_models()),
+            open=sorted(await self._open()),
             drift=self._drift,
         )
+
+    async def _open(self) -> Iterable[str]:
+        if self._open_models is not None:
+            return self._open_models()
+        since = self._now() - _DAY_S
+        return await asyncio.to_thread(last_open, self._store, since)
 
     async def _audit(self) -> Mapping[str, Nanos]:
         first = await self._differences()
@@ -150,6 +162,16 @@ def recent(store: Store, window_s: float, now: float) -> Facts:
             unpriced={str(model): int(count) for model, count in connection.execute(unpriced)},
             hour_nanos=int(connection.execute(hour).scalar_one()),
         )
+
+
+def last_open(store: Store, since: float) -> set[str]:
+    """Models whose breaker opened since then (Unix seconds), and did nothing after that."""
+    changes = store.breaker_changes(since=since, limit=_MOST_CHANGES)
+    last: dict[str, str] = {}
+    for change in changes:  # newest first
+        if change["model"] is not None:
+            last.setdefault(change["model"], change["phase"])
+    return {model for model, phase in last.items() if phase == Phase.OPEN}
 
 
 def usual_hours(store: Store, now: float) -> tuple[Nanos, ...]:

@@ -27,7 +27,7 @@ class Facts:
         hour_nanos: cost of the last hour.
         usual_hours: cost of each hour with requests of the week before.
         limits: every budget limit, and how it stands.
-        open: models whose breaker is open; None where that is not known to this process.
+        open: models whose breaker is open.
         drift: how far each limit's counter is from the books; None where nobody looked.
     """
 
@@ -38,7 +38,7 @@ class Facts:
     hour_nanos: Nanos = 0
     usual_hours: Sequence[Nanos] = ()
     limits: Sequence[tuple[Limit, Balance]] = ()
-    open: Sequence[str] | None = ()
+    open: Sequence[str] = ()
     drift: Mapping[str, Nanos] | None = None
 
 
@@ -105,14 +105,11 @@ def _latency(facts: Facts, config: AlertsConfig) -> Iterator[Reading]:
 
 
 def _breaker_open(facts: Facts) -> Iterator[Reading]:
-    if facts.open is None:
-        yield Reading("breaker_open", "", None, 0, "count", "only the server knows its breakers")
-    elif not facts.open:
+    if not facts.open:
         yield Reading("breaker_open", "", 0, 0, "count", "no breaker is open")
-    else:
-        for model in facts.open:
-            text = f"{model} is failing: its circuit breaker is open"
-            yield Reading("breaker_open", model, 1, 0, "count", text)
+    for model in facts.open:
+        text = f"{model} is failing: its circuit breaker is open"
+        yield Reading("breaker_open", model, 1, 0, "count", text)
 
 
 def _unknown_price(facts: Facts) -> Iterator[Reading]:

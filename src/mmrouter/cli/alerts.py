@@ -41,7 +41,7 @@ def alerts() -> None:
 def status(obj: dict[str, str], as_json: bool, db: str | None) -> None:
     """Work every rule out now, and show its value against its threshold.
 
-    Nobody is told. Circuit breakers are known to the server only: ask its dashboard.
+    Nobody is told. Of circuit breakers it knows what servers wrote into the books last.
     """
     from mmrouter.alerts import view
     from mmrouter.config import load_config

@@ -22,7 +22,16 @@ def feedback(
     comment: str | None,
     db: str | None,
 ) -> None:
-    """Note how good the answer to REQUEST_ID was: ours ("req_..."), or the provider's own id."""
+    """Note how good the answer to REQUEST_ID was: ours ("req_..."), or the provider's own id.
+
+    The last word on a request counts. With `adaptive:` in the config, what people say changes which
+    models are tried first; `mmrouter stats --feedback` shows what is believed of each.
+
+    \b
+    Examples:
+      mmrouter feedback req_0123456789abcdef0123456789abcdef down --comment "wrong year"
+      mmrouter feedback chatcmpl-9 --score 0.7
+    """
     if (direction is None) == (score is None):
         raise click.UsageError("Say `up` or `down`, or give --score.")
     from mmrouter.config import load_config

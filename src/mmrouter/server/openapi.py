@@ -132,7 +132,14 @@ def _model() -> Json:
 
 def _feedback() -> Json:
     answers = {"description": "Noted", "content": _json("Any")}
-    return _post("feedback", "How good an answer was", "Feedback", answers, "500", "503")
+    return _post(
+        "feedback",
+        "How good an answer was; the last word counts",
+        "Feedback",
+        answers,
+        "500",
+        "503",
+    )
 
 
 def _ready() -> Json:

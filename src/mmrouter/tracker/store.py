@@ -146,8 +146,8 @@ class Store(Protocol):
 
     def prune(self, *, older_than: float) -> int:
         """Delete requests that started before `older_than` (Unix seconds), attempts,
-        feedback and judgements with them; and older changes of breakers. Returns the number of
-        requests."""
+        feedback and judgements with them; and older changes of breakers and alerts. Returns the
+        number of requests."""
 
     def verify(self) -> list[Fault]:
         """Every place where the books do not balance; empty when they do."""
@@ -395,9 +395,9 @@ class SqlStore:
         table = schema.requests
         old = select(table.c.id).where(table.c.started < older_than).limit(PRUNE_CHUNK)
         pruned = 0
-        changes = schema.breaker_changes
         with self.change() as connection:
-            connection.execute(delete(changes).where(changes.c.at < older_than))
+            for events in (schema.breaker_changes, schema.alerts):
+                connection.execute(delete(events).where(events.c.at < older_than))
         while True:
             with self.change() as connection:
                 ids: list[Any] = list(connection.execute(old).scalars())
