@@ -47,13 +47,13 @@ def test_a_reset_in_every_form_that_is_met(reset: str, seconds: float) -> None:
 def test_anthropics_headers() -> None:
     reset = {"reset": "2023-11-14T22:13:50Z"}
     told = {
-        "requests": {"remaining": "49", "limit": "50", **reset},
+        "requests": {"remaining": "20", "limit": "50", **reset},
         "input-tokens": {"remaining": "12000", "limit": "40000", **reset},
         "output-tokens": {"remaining": "8000", "limit": "8000", **reset},
     }
     headers = {f"anthropic-ratelimit-{k}-{p}": v for k, row in told.items() for p, v in row.items()}
     assert allowances(headers, NOW) == (
-        Allowance("requests", 49, 50, NOW, NOW + 30),
+        Allowance("requests", 20, 50, NOW, NOW + 30),
         Allowance("tokens", 12_000, 40_000, NOW, NOW + 30),
     )
 

@@ -40,17 +40,20 @@ _LATEST_S = 86_400.0
 
 
 def allowances(headers: Mapping[str, str], now: float) -> tuple[Allowance, ...]:
-    """What is left of each limit that the headers (lower case) speak of; what cannot be read is
-    passed over. `now`: Unix seconds."""
+    """What is left of each limit that the headers (lower case) speak of and that is half used up;
+    what cannot be read is passed over. `now`: Unix seconds."""
     found = []
     for kind, left, limit, reset in _HEADERS:
         told = headers.get(left)
         if told is None:
             continue
-        remaining, until = _count(told), _instant(headers.get(reset, ""), now)
-        if remaining is not None and until is not None:
+        remaining, full = _count(told), _count(headers.get(limit, ""))
+        if remaining is None or (full is not None and remaining > full / 2):
+            continue  # plenty, as of nearly all answers: the rest need not be read
+        until = _instant(headers.get(reset, ""), now)
+        if until is not None:
             until = min(max(until, now), now + _LATEST_S)
-            found.append(Allowance(kind, remaining, _count(headers.get(limit, "")), now, until))
+            found.append(Allowance(kind, remaining, full, now, until))
     return tuple(found)
 
 
