@@ -105,17 +105,14 @@ async def test_a_probe_is_made_once_and_its_success_closes_it_for_all(party: Par
 
 async def test_what_has_closed_is_not_opened_by_older_news(party: Party) -> None:
     one, two = party.join(), party.join()
-    told: list[Change] = []
-    one.observe(told.append)
     fail(one, party.clock)
     await becomes(two, open=True)
     party.clock.now += 60
     two.called(A, NEEDS, party.clock.now)
     two.succeeded(A, party.clock.now, ())
     await becomes(one, open=False)
-    (opened,) = told
     board = party._boards[0]
-    board.tell(opened)
+    board.tell(Change("p", "a", Phase.OPEN, party.clock.now - 1))
     board.tell(Change("q", None, Phase.OPEN, party.clock.now))
     mark = Target(name="x", provider="q", kind="openai", upstream="x")
     await becomes(two, mark, open=True)
@@ -150,6 +147,31 @@ async def test_redis_lost_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
             await becomes(party.join(), open=True)
             await party.aclose()
             await asyncio.to_thread(again.close)
+
+
+async def test_a_router_never_calls_what_another_found_dead(
+    upstream: Upstream, second: Upstream, redis_url: str, tmp_path: Path
+) -> None:
+    upstream.handler = failing(503)
+    config = config_for(
+        {"a": upstream.base_url, "b": second.base_url},
+        provider={"max_retries": 0, "circuit_breaker_threshold": 2},
+        state={"url": redis_url},
+    )
+    books = [f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two")]
+    async with AsyncRouter(config, db=books[0]) as one, AsyncRouter(config, db=books[1]) as two:
+        await two.route_messages([{"role": "user", "content": "hi"}], model="b")  # it listens now
+        for _ in range(2):
+            await one.route("hi")
+        parts = two._parts
+        target = parts.registry.resolve("a")
+        async with asyncio.timeout(5):
+            while not parts.health.open(target):  # noqa: ASYNC110 - as in `becomes`
+                await asyncio.sleep(0.005)
+        result = await two.route("hi")
+    assert (result.model, result.fallback_used) == ("b", False)
+    assert "a is failing: passed over" in result.decision.reasons
+    assert len(upstream.seen) == 2
 
 
 async def test_a_redis_that_never_answers_stalls_no_request(

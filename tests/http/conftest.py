@@ -36,7 +36,8 @@ What a client sees when an upstream misbehaves: the status and code of the error
 ends. *Alone*: the failing model is the only one. *Healthy behind*: the next model of the route
 works; as long as nothing has been sent to the client, it gets that one's answer and never learns of
 the failure but from `X-MMRouter-Fallback`. `upstream_code` is what the upstream itself gave as the
-code of its error.
+code of its error. In the library a failure is an exception of `mmrouter.errors`, at the command
+line one line on standard error.
 {_FILLED}"""
 
 
