@@ -9,7 +9,12 @@ from mmrouter.types import Candidate, Needs, Role, Target
 
 
 def roomier(
-    failed: Target, rest: Sequence[Candidate], others: Iterable[Target], needs: Needs
+    failed: Target,
+    rest: Sequence[Candidate],
+    others: Iterable[Target],
+    needs: Needs,
+    *,
+    omit_thinking: bool = False,
 ) -> tuple[Candidate, ...]:
     """The candidates whose window is larger than that of the model that failed, or unknown. Where
     none of the route is, any other model that is known to be larger, cheapest first.
@@ -17,6 +22,7 @@ def roomier(
     Args:
         rest: candidates of the plan whose turn has not come.
         others: configured models that could be called.
+        omit_thinking: earlier turns may hold signed thinking, which is left out for the others.
     """
     window = failed.context_window
     if window is None:
@@ -31,6 +37,7 @@ def roomier(
             role=Role.FALLBACK,
             estimate_nanos=estimate_nanos(target, needs),
             bound_nanos=bound_nanos(target, needs),
+            omit_thinking=omit_thinking,
         )
         for target in larger
     ]

@@ -19,7 +19,7 @@ from mmrouter import errors
 from mmrouter.config.schema import Config
 from mmrouter.decide.gate import Verdict
 from mmrouter.decide.retry import pause_before_retry
-from mmrouter.dialects.thinking import without_earlier
+from mmrouter.dialects.thinking import can_leave_out, without_earlier
 from mmrouter.providers.base import Chunk
 from mmrouter.router.call import Answered, Caller, Run
 from mmrouter.router.held import Pieces, paced, read
@@ -253,7 +253,7 @@ class Pipeline:
             dialect=request.dialect,
             body=(
                 without_earlier(request.dialect, request.body)
-                if candidate.omit_thinking
+                if candidate.omit_thinking and can_leave_out(request.dialect)
                 else request.body
             ),
             stream=request.stream,

@@ -94,4 +94,5 @@ class Planner:
             and unfit(target, plan.needs) is None
             and not self._health.open(target)
         )
-        return roomier(failed, rest, usable, plan.needs)
+        earlier_turns = plan.continuation is not None
+        return roomier(failed, rest, usable, plan.needs, omit_thinking=earlier_turns)
