@@ -17,6 +17,7 @@ from aiohttp import web
 from mmrouter.alerts.addresses import is_public
 from mmrouter.alerts.base import Alert, DeliveryError, Kind
 from mmrouter.alerts.channels import open_channels
+from mmrouter.alerts.notify import Notify
 from mmrouter.alerts.webhook import Webhook
 from mmrouter.config.schema import AlertsConfig
 from mmrouter.errors import ConfigError
@@ -167,6 +168,22 @@ async def test_apprise_reaches_a_service(hook: Upstream, monkeypatch: pytest.Mon
     with pytest.raises(ConfigError) as wrong:
         open_channels(AlertsConfig(notify_env="ALERT_URLS"))
     assert "secret" not in str(wrong.value)
+
+
+async def test_a_service_that_hangs_is_given_up_and_piles_nothing_up(upstream: Upstream) -> None:
+    async def hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    upstream.handler = hang
+    where = upstream.base_url.removeprefix("http://")
+    notify = Notify(f"json://{where}/?rto=1", timeout_s=0.3)
+    with pytest.raises(DeliveryError, match="no end"):
+        await notify.send(ALERT)
+    with pytest.raises(DeliveryError, match="busy") as second:
+        await notify.send(ALERT)
+    assert second.value.retryable
+    assert len(upstream.seen) == 1
 
 
 def test_an_empty_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
