@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,18 +29,21 @@ from mmrouter.router.budget import LimitBudget
 from mmrouter.router.call import Caller
 from mmrouter.router.classify import ClassifyStep
 from mmrouter.router.conversations import Conversations
+from mmrouter.router.experiments import RunningExperiment
 from mmrouter.router.gate import CascadeGate
 from mmrouter.router.health import ProviderHealth
 from mmrouter.router.opinions import Opinions
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Pipeline
 from mmrouter.router.planner import Planner
+from mmrouter.router.policies import Close, Policies, Policy
 from mmrouter.router.ports import Observer
 from mmrouter.state.base import Counters
 from mmrouter.state.boards import Board
 from mmrouter.state.memory import MemoryCounters
 from mmrouter.state.sessions import MemorySessions, Sessions
 from mmrouter.tracker.breaker_log import BreakerLog
+from mmrouter.tracker.experiments import Arm, Experiment
 from mmrouter.tracker.sole import claim
 from mmrouter.tracker.store import Store, open_store
 from mmrouter.tracker.writer import Tracker
@@ -80,42 +84,58 @@ def build(
     """
     if not isinstance(config, Config):
         config = load_config(config)
-    registry = Registry(config)
-    for name in (*config.model_names(), *_asked_aside(config)):
-        registry.priced(name)
-    local = registry.resolve(LOCAL_MODEL) if local_fallback else None
-
-    def local_for(request: Request) -> Target | None:
-        return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
-
-    selected = select(config.classifier.strategy, config.classifier.trained_model)
+    check_priced(config)
     board = open_board(config)
     health = ProviderHealth(config.provider, now, board)
     spilling = config.tracker.on_failure == "spill"
     store = open_store(database_url(config, db), require=not spilling)
     try:
-        release = claim_counters(config, store, db) if spends else _nothing
+        claim = Claim(store, db) if spends else None
+        if claim is not None:
+            claim.hold(config)
         budget = open_budget(config, store, now)
     except MMRouterError:
         store.close()
         raise
-    spill = Path(config.tracker.spill_path) if spilling else None
-    tracker = Tracker(store, spill)
-    models = len(config.model_names())
-    opinions = Opinions(config.adaptive, store, models, now) if config.adaptive.enabled else None
-    sessions = open_sessions(config, now)
-    conversations = Conversations(config.sessions, sessions, now)
-    planner = Planner(
-        config,
-        registry,
-        ClassifyStep(selected.classifier, _llm_classifier(config), selected.degraded),
-        health,
-        budget,
-        local_for,
-        opinions,
-        conversations if config.sessions.enabled else None,
+    tracker = Tracker(store, Path(config.tracker.spill_path) if spilling else None)
+    shared = Shared(
+        store=store,
+        tracker=tracker,
+        budget=budget,
+        health=health,
+        providers=Providers(),
+        sessions=open_sessions(config, now),
+        local_fallback=local_fallback,
+        shadow=shadow,
+        now=now,
     )
-    providers = Providers()
+
+    def variant(experiment: Experiment, arm: Arm) -> Policy:
+        own = Config.model_validate_json(arm.config)
+        mixed = policy_of_variant(policies.current.config, own)
+        return make_policy(mixed, shared, variant=experiment.label(arm.name))
+
+    def open_models() -> Iterator[str]:
+        now_in_force = policies.current
+        names = (*now_in_force.config.model_names(), *now_in_force.config.models)
+        for name in dict.fromkeys(names):
+            if health.open(now_in_force.registry.resolve(name)):
+                yield name
+
+    alerts = open_alerts(config, store, budget, open_models if spends else None, now)
+    health.observe(partial(_tell_of_breaker, alerts))
+    halted = partial(alerts.raise_now, "experiment_halted")
+    policies = Policies(make_policy(config, shared), RunningExperiment(store, variant, halted))
+
+    async def reload(config: Config) -> None:
+        check_unmoved(policies.current.config, config)
+        policy = await asyncio.to_thread(make_policy, config, shared)
+        if claim is not None:
+            claim.hold(config)
+        await alerts.configure(config)  # the last that may refuse
+        health.configure(config.provider)
+        budget.configure(config)
+        policies.replace(policy)
 
     async def feedback(id: str, score: float, comment: str | None, source: str) -> None:
         found = await asyncio.to_thread(
@@ -137,58 +157,159 @@ def build(
         await asyncio.to_thread(history.close)
 
     async def close_tracker() -> None:
-        if opinions is not None:
-            await opinions.aclose()
         await asyncio.to_thread(tracker.close)
 
     async def close_budget() -> None:
         await budget.aclose()
-        release()
+        if claim is not None:
+            claim.release()
 
-    observers: list[Observer] = [conversations.note] if config.sessions.enabled else []
+    return Parts(
+        policies=policies,
+        store=store,
+        budget=budget,
+        health=health,
+        provider_for=shared.providers.get,
+        feedback=feedback,
+        alerts=alerts,
+        ready=ready,
+        reload=reload,
+        closers=(
+            alerts.aclose,
+            policies.aclose,
+            shared.providers.aclose,
+            shared.sessions.aclose,
+            close_budget,
+            close_breakers,
+            close_tracker,
+        ),
+    )
+
+
+def priced_config(source: str) -> Config:
+    """A config all of whose models are known and have a price.
+
+    Raises:
+        ConfigError, UnpricedModelError
+    """
+    config = load_config(source)
+    check_priced(config)
+    return config
+
+
+def check_priced(config: Config) -> None:
+    """Every model that may be called without a client naming it is known and has a price.
+
+    Raises:
+        ConfigError, UnpricedModelError
+    """
+    registry = Registry(config)
+    for name in (*config.model_names(), *_asked_aside(config)):
+        registry.priced(name)
+
+
+def check_unmoved(old: Config, new: Config) -> None:
+    """What a running process cannot move is where it was.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    for section in ("tracker", "state"):
+        if getattr(old, section) != getattr(new, section):
+            raise ConfigError(f"'{section}' cannot change while the server runs: restart it")
+
+
+def policy_of_variant(current: Config, own: Config) -> Config:
+    """A variant's config. What is kept, spent, watched and served is the server's, not the
+    experiment's: a variant decides who answers."""
+    kept = ("tracker", "state", "budget", "alerts", "server", "quality", "baseline")
+    return own.model_copy(update={name: getattr(current, name) for name in kept})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all policies of a process share.
+
+    Attributes:
+        local_fallback, shadow, now: see `build`.
+    """
+
+    store: Store
+    tracker: Tracker
+    budget: LimitBudget
+    health: ProviderHealth
+    providers: Providers
+    sessions: Sessions
+    local_fallback: bool
+    shadow: bool
+    now: Callable[[], float]
+
+
+def make_policy(config: Config, shared: Shared, *, variant: str | None = None) -> Policy:
+    """All that a config decides by.
+
+    Args:
+        variant: how its requests are marked; None for the config itself.
+
+    Raises:
+        ConfigError, UnpricedModelError, MissingDependencyError
+    """
+    check_priced(config)
+    registry = Registry(config)
+    local = registry.resolve(LOCAL_MODEL) if shared.local_fallback else None
+
+    def local_for(request: Request) -> Target | None:
+        return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
+
+    selected = select(config.classifier.strategy, config.classifier.trained_model)
+    closers: list[Close] = []
+    opinions = None
+    if config.adaptive.enabled:
+        models = len(config.model_names())
+        opinions = Opinions(config.adaptive, shared.store, models, shared.now)
+        closers.append(opinions.aclose)
+    conversations = None
+    observers: list[Observer] = []
+    if config.sessions.enabled:
+        conversations = Conversations(config.sessions, shared.sessions, shared.now)
+        observers.append(conversations.note)
+    planner = Planner(
+        config,
+        registry,
+        ClassifyStep(selected.classifier, _llm_classifier(config), selected.degraded),
+        shared.health,
+        shared.budget,
+        local_for,
+        opinions,
+        conversations,
+        variant,
+    )
     pipeline = Pipeline(
         config=config,
         plans=planner,
         caller=Caller(
             config=config.provider,
-            provider_for=providers.get,
+            provider_for=shared.providers.get,
             priced=registry.priced,
-            health=health,
-            budget=budget,
-            now=now,
+            health=shared.health,
+            budget=shared.budget,
+            now=shared.now,
             monotonic=time.perf_counter,
         ),
-        books=tracker,
+        books=shared.tracker,
         gate=CascadeGate(config.cascade) if config.cascade.enabled else None,
         observers=observers,
-        now=now,
+        now=shared.now,
     )
-
-    def open_models() -> Iterator[str]:
-        for name in dict.fromkeys((*config.model_names(), *config.models)):
-            if health.open(registry.resolve(name)):
-                yield name
-
-    alerts = open_alerts(config, store, budget, open_models if spends else None, now)
-    health.observe(partial(_tell_of_breaker, alerts))
-    closers = [alerts.aclose, providers.aclose, sessions.aclose]
-    closers += [close_budget, close_breakers, close_tracker]
-    if shadow and config.quality.shadow > 0:
-        judging = _shadow(config, pipeline, registry, store)
+    if shared.shadow and config.quality.shadow > 0:
+        judging = _shadow(config, pipeline, registry, shared.store)
         observers.append(judging)
         closers.insert(0, judging.aclose)
-    return Parts(
+    return Policy(
         config=config,
         registry=registry,
-        store=store,
         classifier=selected.classifier,
         pipeline=pipeline,
-        budget=budget,
-        health=health,
-        provider_for=providers.get,
-        feedback=feedback,
-        alerts=alerts,
-        ready=ready,
         closers=closers,
     )
 
@@ -285,9 +406,11 @@ def open_alerts(
         open_models: models whose breaker is open; None where another process serves.
         now: Unix seconds.
     """
-    look = Look(config.alerts, store, budget, open_models, now)
-    channels = partial(open_channels, config.alerts)
-    return Alerts(config.alerts, config.budget, store, look, channels, now)
+
+    def look(config: Config) -> Look:
+        return Look(config.alerts, store, budget, open_models, now)
+
+    return Alerts(config, store, look, open_channels, now)
 
 
 def _tell_of_breaker(alerts: Alerts, change: Change) -> None:
@@ -296,19 +419,31 @@ def _tell_of_breaker(alerts: Alerts, change: Change) -> None:
         alerts.raise_now("breaker_open", change.model, text)
 
 
-def claim_counters(config: Config, store: Store, db: str | None) -> Callable[[], None]:
-    """Makes sure that nobody else counts against the same limits in a memory of his own.
+class Claim:
+    """That nobody else counts against the same limits in a memory of his own.
 
-    Raises:
-        ConfigError: another process does.
+    Args:
+        db: over config's; see `build`.
     """
-    if config.state.url != MEMORY or not limited(config):
-        return _nothing
-    return claim(store, database_url(config, db))
 
+    def __init__(self, store: Store, db: str | None) -> None:
+        self._store = store
+        self._db = db
+        self._release: Callable[[], None] | None = None
 
-def _nothing() -> None:
-    """Releases what was not claimed."""
+    def hold(self, config: Config) -> None:
+        """Claims the books' counters where this config counts in memory.
+
+        Raises:
+            ConfigError: another process does.
+        """
+        if self._release is None and config.state.url == MEMORY and limited(config):
+            self._release = claim(self._store, database_url(config, self._db))
+
+    def release(self) -> None:
+        """Lets others count."""
+        if self._release is not None:
+            self._release()
 
 
 def database_url(config: Config, db: str | None) -> str:

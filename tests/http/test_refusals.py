@@ -304,7 +304,7 @@ def test_a_fault_of_ours_is_a_500_that_tells_nothing(upstream: Upstream, db: str
         def nothing(*_: Any) -> Any:
             raise KeyError("/etc/secret")
 
-        parts.pipeline._plans = nothing
+        parts.policies.current.pipeline._plans = nothing
         return parts
 
     with serving(config_for({"m": upstream.base_url}), db, broken) as server:

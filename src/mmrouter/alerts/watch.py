@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, get_args
 
 from mmrouter.alerts.base import Alert, Channel, DeliveryError, Kind, Reading
 from mmrouter.alerts.rules import Facts, read
-from mmrouter.config.schema import AlertRule, AlertsConfig, BudgetConfig
+from mmrouter.config.schema import AlertRule, AlertsConfig, Config
 from mmrouter.errors import MMRouterError
 from mmrouter.tracker import alerts as book
 from mmrouter.tracker.store import Store
@@ -47,6 +47,7 @@ class Alerts:
     an event into a bounded queue.
 
     Args:
+        gather: what a config's rules look at.
         channels: opens the channels that config names; may raise ConfigError or
             MissingDependencyError.
         now: Unix seconds.
@@ -55,19 +56,20 @@ class Alerts:
 
     def __init__(
         self,
-        config: AlertsConfig,
-        budget: BudgetConfig,
+        config: Config,
         store: Store,
-        gather: Gather,
-        channels: Callable[[], Sequence[Channel]],
+        gather: Callable[[Config], Gather],
+        channels: Callable[[AlertsConfig], Sequence[Channel]],
         now: Callable[[], float] = time.time,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
-        self._config = config
-        self._budget = budget
+        self._config = config.alerts
+        self._budget = config.budget
         self._store = store
-        self._gather = gather
+        self._gather_of = gather
+        self._gather = gather(config)
         self._open_channels = channels
+        self._started = False
         self._now = now
         self._pauses_s = pauses_s
         self._channels: Sequence[Channel] = ()
@@ -82,12 +84,28 @@ class Alerts:
         Raises:
             ConfigError, MissingDependencyError: a channel cannot be opened.
         """
+        self._started = True
         if not self._config.enabled:
             return
-        self._channels = self._open_channels()
+        self._channels = self._open_channels(self._config)
         self._loop = asyncio.get_running_loop()
         works = (self._watch(), self._hear(), self._deliver())
         self._tasks = [asyncio.create_task(work) for work in works]
+
+    async def configure(self, config: Config) -> None:
+        """Goes on by another config's rules and channels.
+
+        Raises:
+            ConfigError, MissingDependencyError: a channel cannot be opened; nothing has changed.
+        """
+        if config.alerts.enabled:
+            self._open_channels(config.alerts)
+        started = self._started
+        await self.aclose()
+        self._config, self._budget = config.alerts, config.budget
+        self._gather, self._channels = self._gather_of(config), ()
+        if started:
+            self.start()
 
     async def aclose(self) -> None:
         """Gives up what is not delivered."""
@@ -96,7 +114,7 @@ class Alerts:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
-        self._tasks, self._loop = [], None
+        self._tasks, self._loop, self._started = [], None, False
 
     def raise_now(self, rule: str, subject: str, text: str) -> None:
         """Tells people of an event, unless they were told of the same less than the cooldown ago.
@@ -129,7 +147,7 @@ class Alerts:
             ConfigError, MissingDependencyError: a channel cannot be opened.
             TrackerError
         """
-        channels = self._channels or self._open_channels()
+        channels = self._channels or self._open_channels(self._config)
         now, text = self._now(), "A trial of mmrouter's alerts: nothing is wrong."
         number = await asyncio.to_thread(book.note_test, self._store, text, now=now)
         return await self._send(Alert(number, now, "test", "", Kind.TEST, text), channels)

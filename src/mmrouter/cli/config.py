@@ -20,17 +20,31 @@ def check(obj: dict[str, str], source: str | None) -> None:
 
     Every model that it routes to must be known and have a price.
     """
-    from mmrouter.config import load_config
+    from mmrouter.bootstrap import priced_config
     from mmrouter.providers.registry import Registry
 
     name = source or obj["config"]
-    checked = load_config(name)
+    checked = priced_config(name)
     registry = Registry(checked)
-    targets = [registry.priced(model) for model in checked.model_names()]
+    targets = [registry.resolve(model) for model in checked.model_names()]
     click.secho(f"{name}: valid, {len(targets)} models", fg="green")
     for target in targets:
         key = "" if registry.has_key(target) else f"  ({target.api_key_env} is not set)"
         click.echo(f"  {target.name} at {target.provider}{key}")
+
+
+@config.command()
+@click.option("--port", type=int, help="Of the server; needed where several run.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for its answer.")
+def reload(port: int | None, timeout: float) -> None:
+    """Make a running server read its config file anew; the same as SIGHUP.
+
+    A faulty config is refused and changes nothing. Requests under way end by the config that they
+    began with; no request is dropped.
+    """
+    from mmrouter.cli.reload import reload_server
+
+    reload_server(port, timeout)
 
 
 @config.command()

@@ -126,7 +126,7 @@ def _judged(
     from mmrouter.eval.rating import rate
     from mmrouter.money import NANOS_PER_USD
 
-    referee = Referee(parts.pipeline.run, parts.registry.priced, judge=judge, baseline=baseline)
+    referee = Referee(parts.policies.run, parts.registry.priced, judge=judge, baseline=baseline)
     comparisons: list[Comparison] = []
     progress = Progress(
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
@@ -141,7 +141,7 @@ def _judged(
 
         most = None if max_cost is None else round(max_cost * NANOS_PER_USD)
         try:
-            runner.run(rate(parts.pipeline.run, referee, bodies, noted, most_nanos=most))
+            runner.run(rate(parts.policies.run, referee, bodies, noted, most_nanos=most))
         except KeyboardInterrupt:
             click.secho("Interrupted: this is what had been judged.", fg="yellow", err=True)
     return comparisons

@@ -92,6 +92,6 @@ async def _answer(parts: Parts, question: Question) -> str:
     )
     try:
         async with asyncio.timeout(question.timeout_s):
-            return (await whole(parts.pipeline.run, request)).text
+            return (await whole(parts.policies.run, request)).text
     except TimeoutError:
         raise ProviderTimeoutError(f"{target.name} took too long to classify") from None

@@ -38,7 +38,7 @@ async def trial(parts: Parts, question: Question) -> Json:
         dry_run=True,
     )
     try:
-        plan = await parts.pipeline.decide(request)
+        plan = await parts.policies.decide(request)
     except MMRouterError as error:
         label = parts.classifier.classify(judge(Conversation(messages)))
         return {

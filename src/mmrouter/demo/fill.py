@@ -53,7 +53,7 @@ async def _send(parts: Parts, asking: Asked, chance: random.Random) -> None:
     request = _request(asking)
     model: str | None = None
     with contextlib.suppress(MMRouterError):  # the books have it: failures are part of the day
-        async with aclosing(parts.pipeline.run(request)) as events:
+        async with aclosing(parts.policies.run(request)) as events:
             async for event in events:
                 if isinstance(event, Chunk) and asking.leaves:
                     return

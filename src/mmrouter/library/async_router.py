@@ -68,7 +68,7 @@ class AsyncRouter:
 
     def run(self, request: Request) -> Events:
         """The pipeline itself, for surfaces."""
-        return self._parts.pipeline.run(request)
+        return self._parts.policies.run(request)
 
     async def route(self, prompt: str, **params: Any) -> RouteResult:
         """Answers one prompt; `params` are those of `route_messages`."""
@@ -130,7 +130,7 @@ class AsyncRouter:
             [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         )
         request = self._request(messages, model, session, (), None, params, stream=False)
-        return await self._parts.pipeline.decide(request)
+        return await self._parts.policies.decide(request)
 
     def classify(self, prompt: Prompt) -> Classification:
         """The classification of a prompt, by the local strategy; nobody is called."""

@@ -32,6 +32,14 @@ class Breakers:
         now: Callable[[], float],
         changed: Callable[[Change], None] = lambda _: None,
     ) -> None:
+        self.configure(config)
+        self._states: dict[_Key, Breaker] = {}
+        self._closed_at: dict[_Key, float] = {}  # so that older news does not open it again
+        self._now = now
+        self._changed = changed
+
+    def configure(self, config: ProviderConfig) -> None:
+        """Takes a config's thresholds; what is open stays so for as long as they say."""
         probes = config.circuit_breaker_probes
         self._of_models = Rules(
             config.circuit_breaker_threshold, config.circuit_breaker_reset_ms / 1000, probes
@@ -41,10 +49,6 @@ class Breakers:
             config.provider_circuit_breaker_reset_ms / 1000,
             probes,
         )
-        self._states: dict[_Key, Breaker] = {}
-        self._closed_at: dict[_Key, float] = {}  # so that older news does not open it again
-        self._now = now
-        self._changed = changed
 
     def open(self, target: Target) -> bool:
         """The breaker of the model or of its provider admits no call now."""

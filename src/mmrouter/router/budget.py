@@ -71,15 +71,29 @@ class LimitBudget:
     def __init__(
         self, config: Config, counters: Counters, store: Store, now: Callable[[], float]
     ) -> None:
-        self._config = config
         self._counters = counters
         self._store = store
         self._now = now
+        self._config = config
         self._limited = limited(config)
         self._zone = ZoneInfo(config.budget.timezone)
+        self._former: list[tuple[Config, ZoneInfo]] = []
         self._current: tuple[Period, ...] = ()
         self._warned: set[str] = set()
         self._settling: set[asyncio.Task[None]] = set()
+
+    def configure(self, config: Config) -> None:
+        """Limits of a config that takes the other's place.
+
+        What counts against limits that were in force before is counted on: a limit that comes back
+        must find its counter right.
+        """
+        if self._limited:
+            self._former.append((self._config, self._zone))
+        self._config = config
+        self._limited = limited(config)
+        self._zone = ZoneInfo(config.budget.timezone)
+        self._current = ()
 
     async def standing(self, request: Request) -> Standing:
         """Raises BudgetExceededError where a limit is reached and config says to reject then."""
@@ -119,9 +133,9 @@ class LimitBudget:
             await self._set_aside(request.id, amount, limits)
 
     async def settle(self, request: Request, started: float, cost_nanos: Nanos) -> None:
-        limits = self._limits(request, started)
-        if limits:
-            settling = asyncio.create_task(self._settle(request.id, cost_nanos, limits))
+        counters = self._counters_of(request, started)
+        if counters:
+            settling = asyncio.create_task(self._settle(request.id, cost_nanos, counters))
             self._settling.add(settling)
             settling.add_done_callback(self._settling.discard)
             await asyncio.shield(settling)
@@ -182,18 +196,18 @@ class LimitBudget:
                         raise self._exceeded(by_counter[counter], balance, amount)
                     swept = True
 
-    async def _settle(self, id: str, cost_nanos: Nanos, limits: Sequence[Limit]) -> None:
+    async def _settle(self, id: str, cost_nanos: Nanos, counters: Sequence[str]) -> None:
         try:
-            held = await self._counters.settle(id, cost_nanos, [x.counter for x in limits])
+            held = await self._counters.settle(id, cost_nanos, counters)
         except StateError as error:
             logger.warning("request %s is settled when its reservation lapses: %s", id, error)
             return
-        if cost_nanos > (held or 0):
+        if held is not None and cost_nanos > held:
             logger.error(
                 "request %s cost %s, and only %s had been set aside for it",
                 id,
                 format_usd(cost_nanos),
-                format_usd(held or 0),
+                format_usd(held),
             )
 
     async def _start(self, limits: Sequence[Limit]) -> None:
@@ -216,6 +230,15 @@ class LimitBudget:
         if not self._limited:
             return ()
         return limits_of(self._config, request.key_name, request.tags, self._periods(at))
+
+    def _counters_of(self, request: Request, at: float) -> list[str]:
+        """What a finished request counts on: the limits in force, and those that were."""
+        counters = [limit.counter for limit in self._limits(request, at)]
+        for config, zone in self._former:
+            periods = [period(span, at, zone) for span in Span]
+            found = limits_of(config, request.key_name, request.tags, periods)
+            counters += [limit.counter for limit in found if limit.counter not in counters]
+        return counters
 
     def _periods(self, at: float) -> tuple[Period, ...]:
         if not all(p.start <= at < p.end for p in self._current) or not self._current:

@@ -69,6 +69,11 @@ class ProviderHealth:
             self._observers.append(board.tell)
             board.listen(self._breakers.learn)
 
+    def configure(self, config: ProviderConfig) -> None:
+        """Thresholds of a config that takes the other's place; what is known stays known."""
+        self._config = config
+        self._breakers.configure(config)
+
     def observe(self, observer: Callable[[Change], None]) -> None:
         self._observers.append(observer)
 

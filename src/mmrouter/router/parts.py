@@ -11,7 +11,7 @@ from mmrouter.config.schema import Config
 from mmrouter.providers.registry import Registry
 from mmrouter.router.budget import LimitBudget
 from mmrouter.router.call import Calls
-from mmrouter.router.pipeline import Pipeline
+from mmrouter.router.policies import Close, Policies
 from mmrouter.router.ports import Health
 from mmrouter.tracker.store import Store
 
@@ -23,8 +23,8 @@ class Parts:
     """A built router.
 
     Attributes:
+        policies: answer requests.
         store: the books, to look at.
-        classifier: the local strategy in force.
         budget: the spending limits, to look at.
         health: which models are failing, to look at.
         provider_for: who calls a target in a dialect.
@@ -32,21 +32,36 @@ class Parts:
             "dashboard", "library", "cli").
         alerts: tells people when something is wrong; a server starts it.
         ready: raises TrackerError while the books cannot be written or read.
+        reload: puts another config into force; requests under way end by theirs. Raises an
+            MMRouterError, and changes nothing, where that cannot be.
         closers: called in order when the router closes.
     """
 
-    config: Config
-    registry: Registry
+    policies: Policies
     store: Store
-    classifier: Classifier
-    pipeline: Pipeline
     budget: LimitBudget
     health: Health
     provider_for: Calls
     feedback: Feedback
     alerts: Alerts
     ready: Callable[[], Awaitable[None]]
-    closers: Sequence[Callable[[], Awaitable[None]]]
+    reload: Callable[[Config], Awaitable[None]]
+    closers: Sequence[Close]
+
+    @property
+    def config(self) -> Config:
+        """The one in force."""
+        return self.policies.current.config
+
+    @property
+    def registry(self) -> Registry:
+        """Of the config in force."""
+        return self.policies.current.registry
+
+    @property
+    def classifier(self) -> Classifier:
+        """The local strategy in force."""
+        return self.policies.current.classifier
 
     async def aclose(self) -> None:
         """Closes everything, also where one part fails to."""

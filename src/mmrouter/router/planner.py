@@ -30,6 +30,7 @@ class Planner:
         local: the target that answers without a key, for requests that allow it.
         opinions: what people said of answers; None where config does not ask.
         conversations: what earlier turns left; None where config does not ask.
+        variant: how the plans are marked, where an experiment asks for them.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Planner:
         local: Callable[[Request], Target | None],
         opinions: Opinions | None = None,
         conversations: Conversations | None = None,
+        variant: str | None = None,
     ) -> None:
         self._config = config
         self._registry = registry
@@ -51,6 +53,7 @@ class Planner:
         self._local = local
         self._opinions = opinions
         self._conversations = conversations
+        self._variant = variant
 
     async def __call__(self, request: Request, ask: Ask | None = None) -> tuple[Plan, str | None]:
         dialect = DIALECTS[request.dialect]
@@ -78,7 +81,7 @@ class Planner:
         plan = plan_auto(
             request.model, classification, needs, self._config, self._registry.priced, snapshot
         )
-        return plan, judged
+        return (plan if self._variant is None else replace(plan, variant=self._variant)), judged
 
     def roomier(
         self, plan: Plan, failed: Target, rest: Sequence[Candidate]

@@ -8,7 +8,8 @@ from typing import Any
 from mmrouter.money import to_usd
 from mmrouter.providers.base import Chunk
 from mmrouter.router.parts import Parts
-from mmrouter.router.pipeline import Accepted, Pipeline
+from mmrouter.router.pipeline import Accepted
+from mmrouter.router.policies import Policies
 from mmrouter.server.headers import cost_comment, decision_headers, outcome_headers
 from mmrouter.server.http import EVENTS, JSON, Exchange
 from mmrouter.types import Candidate, Plan, Request
@@ -23,15 +24,15 @@ async def answer(exchange: Exchange, parts: Parts, request: Request) -> None:
     """
     with exchange.watched():
         if request.dry_run:
-            await exchange.answer_json(decision(request, await parts.pipeline.decide(request)))
+            await exchange.answer_json(decision(request, await parts.policies.decide(request)))
         elif request.stream:
-            await _stream(exchange, parts.pipeline, request)
+            await _stream(exchange, parts.policies, request)
         else:
-            await _whole(exchange, parts.pipeline, request)
+            await _whole(exchange, parts.policies, request)
 
 
-async def _stream(exchange: Exchange, pipeline: Pipeline, request: Request) -> None:
-    async with aclosing(pipeline.run(request)) as events:
+async def _stream(exchange: Exchange, policies: Policies, request: Request) -> None:
+    async with aclosing(policies.run(request)) as events:
         async for event in events:
             if isinstance(event, Chunk):
                 await exchange.write(event.data)
@@ -42,9 +43,9 @@ async def _stream(exchange: Exchange, pipeline: Pipeline, request: Request) -> N
                 await exchange.finish(cost_comment(event.outcome.cost_nanos) + event.data)
 
 
-async def _whole(exchange: Exchange, pipeline: Pipeline, request: Request) -> None:
+async def _whole(exchange: Exchange, policies: Policies, request: Request) -> None:
     accepted: Accepted | None = None
-    async with aclosing(pipeline.run(request)) as events:
+    async with aclosing(policies.run(request)) as events:
         async for event in events:
             if isinstance(event, Accepted):
                 accepted = event

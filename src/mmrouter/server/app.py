@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from mmrouter.config.schema import Config, ServerConfig
 from mmrouter.dashboard.static import is_page
 from mmrouter.errors import MMRouterError
 from mmrouter.router.ids import new_request_id
@@ -62,11 +64,23 @@ class App:
     Args:
         build: makes the router's parts when the server starts.
         serving: False serves the dashboard alone, and no request that costs money.
+        load: reads the config anew, for SIGHUP; None keeps the first one for ever.
+        reloaded: learns of each reload why it failed, or None.
     """
 
-    def __init__(self, build: Callable[[], Parts], *, serving: bool = True) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Parts],
+        *,
+        serving: bool = True,
+        load: Callable[[], Config] | None = None,
+        reloaded: Callable[[str | None], None] = lambda error: None,
+    ) -> None:
         self._build = build
         self._serving = serving
+        self._load = load
+        self._reloaded = reloaded
+        self._reloading: asyncio.Task[None] | None = None
         self._dashboard: Dashboard | None = None
         self._parts: Parts | None = None
         self._keys = Keys({}, "")
@@ -131,14 +145,44 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": f"Error: {error}"})
             return
         self._dashboard = Dashboard(parts, serving=self._serving)
-        self._keys = Keys(parts.config.server.keys, os.environ.get(KEY_ENV, ""))
-        self._origins = Origins(parts.config.server.allowed_hosts)
+        self._open_doors(parts.config.server)
+        if self._load is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hup)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         while self._running:  # noqa: ASYNC110 - what was cancelled is still writing its rows
             await asyncio.sleep(0.01)
         await parts.aclose()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _open_doors(self, config: ServerConfig) -> None:
+        """Who may come in, by this config."""
+        self._keys = Keys(config.keys, os.environ.get(KEY_ENV, ""))
+        self._origins = Origins(config.allowed_hosts)
+
+    def _hup(self) -> None:
+        before = self._reloading
+        self._reloading = asyncio.create_task(self._reload(before))
+
+    async def _reload(self, before: asyncio.Task[None] | None) -> None:
+        """Puts the config into force that is on disk now; a faulty one changes nothing."""
+        if before is not None:
+            await before
+        # both are there: the lifespan has started
+        assert self._parts is not None and self._load is not None  # noqa: S101, PT018
+        error: str | None = None
+        try:
+            config = await asyncio.to_thread(self._load)
+            await self._parts.reload(config)
+            self._open_doors(config.server)
+            faults.warning("the config was reloaded")
+        except MMRouterError as wrong:
+            error = str(wrong)
+            faults.error("the config stays what it was: %s", error)
+        except Exception:  # noqa: BLE001 - the server goes on, and says so
+            error = "a fault of our own; see the server's log"
+            faults.exception("the config stays what it was")
+        await asyncio.to_thread(self._reloaded, error)
 
 
 def _handler(exchange: Exchange) -> Handler:

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from mmrouter.config.schema import ServerConfig
 from mmrouter.dashboard import export
 from mmrouter.dashboard.api import Api
 from mmrouter.dashboard.question import Question
@@ -60,7 +59,6 @@ class Dashboard:
 
     def __init__(self, parts: Parts, *, serving: bool) -> None:
         self._parts = parts
-        self._limits: ServerConfig = parts.config.server
         self._api = Api(parts, serving=serving)
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -87,7 +85,7 @@ class Dashboard:
         handler = self._api.routes.get((method, first))
         if handler is None:
             raise NotFoundError("The dashboard has no such data")
-        body = await read_json(exchange, self._limits) if method == "POST" else {}
+        body = await read_json(exchange, self._parts.config.server) if method == "POST" else {}
         with exchange.watched():
             value = await handler(Question(name, query, body))
         await exchange.answer(200, orjson.dumps(value), [JSON, _PRIVATE, *_HEADERS])

@@ -44,7 +44,7 @@ async def count_tokens(exchange: Exchange, parts: Parts) -> None:
 
 async def _counted(request: Request, parts: Parts) -> int | None:
     try:
-        plan = await parts.pipeline.decide(request)
+        plan = await parts.policies.decide(request)
     except MissingKeyError:
         return None
     target = plan.candidates[0].target

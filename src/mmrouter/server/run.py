@@ -6,7 +6,10 @@ import gc
 import logging
 import math
 import os
+import signal
+import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mmrouter.bootstrap import build
@@ -16,12 +19,17 @@ from mmrouter.router.parts import Parts
 from mmrouter.server.app import App
 from mmrouter.server.auth import KEY_ENV
 from mmrouter.server.origin import is_loopback
+from mmrouter.server.rendezvous import Serving, announced, answer
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _CONFIG_ENV = "MMROUTER_CONFIG"
 _DB_ENV = "MMROUTER_DB"
 _SHADOW_ENV = "MMROUTER_SHADOW"
+_ANNOUNCED_ENV = "MMROUTER_ANNOUNCED"
+
+STARTUP_FAILED = 3
+"""Exit code, as uvicorn has it."""
 _KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections, so that it is not we who close under a request."""
 
@@ -57,6 +65,7 @@ def serve(
         import uvicorn
 
         from mmrouter.server.protocol import Protocol
+        from mmrouter.server.workers import Workers
     except ImportError as error:
         raise MissingDependencyError(str(error.name), "pip install 'mmrouter[server]'") from None
     os.environ[_CONFIG_ENV] = source  # workers are processes of their own, and read it there
@@ -64,7 +73,7 @@ def serve(
         os.environ[_DB_ENV] = db
     if shadow is not None:
         os.environ[_SHADOW_ENV] = str(shadow)
-    uvicorn.run(
+    settings = uvicorn.Config(
         f"mmrouter.server.run:{factory}",
         factory=True,
         host=host,
@@ -83,11 +92,36 @@ def serve(
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(config.server.drain_seconds),
     )
+    listening = settings.bind_socket()
+    # until workers listen for it, SIGHUP must not end them
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    serving = Serving(
+        pid=os.getpid(),
+        source=str(Path(source).absolute()) if Path(source).is_file() else source,
+        host=host,
+        port=listening.getsockname()[1],
+        workers=workers,
+    )
+    with announced(serving) as path:
+        os.environ[_ANNOUNCED_ENV] = str(path)
+        if workers > 1:
+            Workers(settings, sockets=[listening]).run()
+            return
+        server = uvicorn.Server(settings)
+        server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(STARTUP_FAILED)
 
 
 def app() -> App:
     """The application of one worker, from the environment that `serve` set."""
-    return App(_built)
+    return App(_built, load=_config, reloaded=_reloaded)
+
+
+def _reloaded(error: str | None) -> None:
+    path = os.environ.get(_ANNOUNCED_ENV)
+    if path is not None:
+        answer(Path(path), error)
 
 
 def _built() -> Parts:

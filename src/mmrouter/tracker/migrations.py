@@ -62,6 +62,11 @@ def _m006_continuations(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE requests ADD COLUMN {name} {kind}")
 
 
+def _m007_experiments(connection: Connection) -> None:
+    """Configs that share the traffic."""
+    schema.metadata.create_all(connection, tables=[schema.experiments])
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m001_books,
     _m002_hour_caches,
@@ -69,6 +74,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m004_breaker_changes,
     _m005_alerts,
     _m006_continuations,
+    _m007_experiments,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

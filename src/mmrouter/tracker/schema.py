@@ -182,4 +182,17 @@ alert_states = Table(  # shared by all processes, so that one of them speaks
     Column("seen", Double, nullable=False),  # when a process last found it firing
 )
 
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("stopped", Double),  # NULL: it runs
+    Column("reason", Text),  # why it was stopped
+    Column("unit", Text, nullable=False),  # prompt, session or key
+    Column("guardrail", Double),  # share of failed requests past which a variant is halted
+    Column("arms", Text, nullable=False),  # JSON: name, share, source, config; the control first
+    Column("halted", Text, nullable=False),  # JSON: variant -> why
+)
+
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
