@@ -110,9 +110,8 @@ def build(
         now=now,
     )
 
-    def variant(experiment: Experiment, arm: Arm) -> Policy:
-        own = Config.model_validate_json(arm.config)
-        mixed = policy_of_variant(policies.current.config, own)
+    def variant(beside: Config, experiment: Experiment, arm: Arm) -> Policy:
+        mixed = config_of_variant(beside, Config.model_validate_json(arm.config))
         return make_policy(mixed, shared, variant=experiment.label(arm.name))
 
     def open_models() -> Iterator[str]:
@@ -125,7 +124,8 @@ def build(
     alerts = open_alerts(config, store, budget, open_models if spends else None, now)
     health.observe(partial(_tell_of_breaker, alerts))
     halted = partial(alerts.raise_now, "experiment_halted")
-    policies = Policies(make_policy(config, shared), RunningExperiment(store, variant, halted))
+    experiments = RunningExperiment(config, store, variant, halted)
+    policies = Policies(make_policy(config, shared), experiments)
 
     async def reload(config: Config) -> None:
         check_unmoved(policies.current.config, config)
@@ -219,7 +219,7 @@ def check_unmoved(old: Config, new: Config) -> None:
             raise ConfigError(f"'{section}' cannot change while the server runs: restart it")
 
 
-def policy_of_variant(current: Config, own: Config) -> Config:
+def config_of_variant(current: Config, own: Config) -> Config:
     """A variant's config. What is kept, spent, watched and served is the server's, not the
     experiment's: a variant decides who answers."""
     kept = ("tracker", "state", "budget", "alerts", "server", "quality", "baseline")

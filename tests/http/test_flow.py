@@ -7,8 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -22,8 +20,8 @@ import pytest
 from aiohttp import web
 
 from tests.http import anthropic_upstream
+from tests.http.processes import eventually, healthy, process
 from tests.http.serving import CHAT, HELLO, Served, serving
-from tests.support.command import COMMAND, clean_environment
 from tests.support.configs import config_for
 from tests.support.upstream import DONE, Upstream, chunk, failing, send, stream_of
 
@@ -115,15 +113,6 @@ def books(server: Served) -> list[dict[str, Any]]:
         store.close()
 
 
-def eventually(look: Any) -> Any:
-    """What `look` finds, as soon as it finds anything."""
-    end = time.monotonic() + 30
-    while not (found := look()):
-        assert time.monotonic() < end, "it never happened"
-        threading.Event().wait(0.02)
-    return found
-
-
 def test_a_slow_upstream_delays_nobody_else(server: Served, upstream: Upstream) -> None:
     gate = Gate()
 
@@ -203,35 +192,6 @@ def test_a_fallback_is_told_in_the_headers(upstream: Upstream, second: Upstream,
             assert headers["x-mmrouter-fallback"] == "true"
             assert headers["x-mmrouter-model"] == "second"
             assert headers["x-mmrouter-attempts"] == "2"
-
-
-@contextmanager
-def process(upstream: Upstream, folder: Path, *arguments: str) -> Iterator[tuple[Any, int]]:
-    """`mmrouter serve` in a process of its own, and its port."""
-    config = config_for({"m": upstream.base_url}, server={"drain_seconds": 10})
-    (folder / "c.json").write_text(config.model_dump_json(exclude_defaults=True))
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    command = [COMMAND, "-c", "c.json", "serve", "--port", str(port), "--db", "b.db", *arguments]
-    environment = clean_environment()
-    with (folder / "log").open("wb") as log:
-        child = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        eventually(lambda: child.poll() is not None or healthy(port))
-        assert child.poll() is None, (folder / "log").read_text()
-        yield child, port
-    finally:
-        if child.poll() is None:
-            child.terminate()
-        child.wait(20)
-
-
-def healthy(port: int) -> bool:
-    try:
-        return Served(port, "").ask("GET", "/health").status == 200
-    except OSError:
-        return False
 
 
 def test_sigterm_lets_a_stream_finish_and_logs_no_prompt(

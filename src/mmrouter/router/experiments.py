@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mmrouter.config.schema import Config
 from mmrouter.decide.experiment import Unit, assign, breached
 from mmrouter.dialects.identity import thread
 from mmrouter.dialects.opening import opening
@@ -30,8 +31,8 @@ _WATCHED_EVERY_S = 10.0
 _WATCH_SHARE = 0.05
 """The most of a core's time that looking at the guardrail may take."""
 
-Make = Callable[[Experiment, Arm], Policy]
-"""Builds the policy of a variant. May raise an MMRouterError."""
+Make = Callable[[Config, Experiment, Arm], Policy]
+"""Builds the policy of a variant beside a config. May raise an MMRouterError."""
 
 Tell = Callable[[str, str], None]
 """Tells people of a halted variant: its label, and why."""
@@ -49,19 +50,21 @@ class RunningExperiment:
     """See `router.policies.Experiments`.
 
     Args:
+        config: in force for all else.
         tell: of halted variants.
         monotonic: seconds.
-        now: Unix seconds.
     """
 
     def __init__(
         self,
+        config: Config,
         store: Store,
         make: Make,
         tell: Tell,
         *,
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._config = config
         self._store = store
         self._make = make
         self._tell = tell
@@ -89,7 +92,8 @@ class RunningExperiment:
             name = experiment.control.name
         return running.policies[name]
 
-    def forget(self) -> None:
+    def configure(self, config: Config) -> None:
+        self._config = config
         self._stale = True
         self._read_at = 0.0
 
@@ -124,7 +128,9 @@ class RunningExperiment:
 
     def _built(self, experiment: Experiment) -> _Running | None:
         try:
-            policies = {arm.name: self._make(experiment, arm) for arm in experiment.arms}
+            policies = {
+                arm.name: self._make(self._config, experiment, arm) for arm in experiment.arms
+            }
         except MMRouterError as error:
             logger.error("experiment %s is passed over: %s", experiment.name, error)
             return None

@@ -50,8 +50,8 @@ class Experiments(Protocol):
     def policy_for(self, request: Request) -> Policy | None:
         """The variant that the request belongs to; None for the config itself. Returns at once."""
 
-    def forget(self) -> None:
-        """The config was replaced: variants that lean on it are built anew."""
+    def configure(self, config: Config) -> None:
+        """The config was replaced: variants that lean on it are built anew, in a moment."""
 
     async def aclose(self) -> None:
         """Ends what it began."""
@@ -80,7 +80,7 @@ class Policies:
     def replace(self, policy: Policy) -> None:
         """Later requests go by this one; those under way by the one they began with."""
         old, self.current = self.current, policy
-        self._experiments.forget()
+        self._experiments.configure(policy.config)
         task = asyncio.create_task(old.aclose())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)

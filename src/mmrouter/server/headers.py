@@ -188,4 +188,6 @@ def _headers(
             (b"x-mmrouter-category", classification.category.encode()),
             (b"x-mmrouter-confidence", b"%.4f" % classification.confidence),
         )
+    if plan.variant is not None:
+        pairs.append((b"x-mmrouter-variant", safe(plan.variant)))
     return pairs

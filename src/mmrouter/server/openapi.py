@@ -186,6 +186,7 @@ def _headers() -> Json:
         "X-MMRouter-Request-Id": header("Ours; what /v1/feedback takes"),
         "X-MMRouter-Model": header("The model that answered"),
         "X-MMRouter-Provider": header("Whose it is"),
+        "X-MMRouter-Variant": header("experiment/variant, while one runs"),
         "X-MMRouter-Complexity": header("simple, medium or complex; absent for a named model"),
         "X-MMRouter-Category": header("factual, reasoning, creative or code; likewise"),
         "X-MMRouter-Confidence": header("That both are right, 0 to 1; likewise", "number"),
