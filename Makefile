@@ -31,6 +31,7 @@ dashboard/node_modules/.ready: dashboard/package-lock.json
 run: setup  ## The main job, with no key and no network: classify, route, answer, price, record
 	$(BIN)/mmrouter route -v "What is the capital of France?"
 	$(BIN)/mmrouter stats
+	@echo && echo "More to see: $(BIN)/mmrouter demo (a day of made-up traffic in the dashboard), $(BIN)/mmrouter serve"
 
 test: setup lint  ## Every check and every test
 	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/http
