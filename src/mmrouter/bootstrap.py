@@ -29,6 +29,7 @@ from mmrouter.router.budget import LimitBudget
 from mmrouter.router.call import Caller
 from mmrouter.router.classify import ClassifyStep
 from mmrouter.router.conversations import Conversations
+from mmrouter.router.earlier import EarlierAnswers
 from mmrouter.router.experiments import RunningExperiment
 from mmrouter.router.gate import CascadeGate
 from mmrouter.router.health import ProviderHealth
@@ -271,7 +272,8 @@ def make_policy(config: Config, shared: Shared, *, variant: str | None = None) -
     conversations = None
     observers: list[Observer] = []
     if config.sessions.enabled:
-        conversations = Conversations(config.sessions, shared.sessions, shared.now)
+        earlier = EarlierAnswers(config.sessions, shared.store, registry.resolve, shared.now)
+        conversations = Conversations(config.sessions, shared.sessions, shared.now, earlier)
         observers.append(conversations.note)
     planner = Planner(
         config,

@@ -288,15 +288,19 @@ class Continuation:
     Attributes:
         model: name of the model that answered last.
         switch_nanos: what leaving it costs: prompt tokens that are cached there and must be read
-            anew elsewhere. None where nothing was compared.
-        saving_nanos: what the other model saves over the turns that config looks ahead; negative
-            where it is dearer. None where nothing was compared.
+            anew elsewhere, and here again on coming back. None where nothing was compared.
+        saving_nanos: what the other model saves over the requests that config looks ahead, and what
+            it would have saved on those before; negative where it is dearer. None where nothing was
+            compared.
+        forgone_nanos: what staying has cost since this model was last needed, this request
+            included.
     """
 
     model: str
     move: Move
     switch_nanos: Nanos | None = None
     saving_nanos: Nanos | None = None
+    forgone_nanos: Nanos = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,31 @@ def test_route_verbose_and_json_carry_all_that_the_examples_show(tmp_path: Path)
     assert plain["cost_usd"] == 0
 
 
+def test_a_session_is_gone_on_with_by_the_next_command(tmp_path: Path, upstream: Upstream) -> None:
+    levels = {"simple": "small", "medium": "big", "complex": "big"}
+    config = {
+        "routes": {level: one_route(model)[level] for level, model in levels.items()},
+        "providers": {"corp": {"base_url": upstream.base_url}},
+        "models": {
+            "small": {"provider": "corp", "price": PRICE},
+            "big": {"provider": "corp", "price": {"input": 9, "output": 18}},
+        },
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+
+    def route(prompt: str, session: str) -> list[str]:
+        command = ("-c", "c.yaml", "route", "--json", "--session", session, prompt)
+        done = mmrouter(*command, cwd=tmp_path)
+        assert done.code == 0, done.err
+        reasons: list[str] = json.loads(done.out)["reasons"]
+        return reasons
+
+    hard = "Prove step by step that the scheduler cannot deadlock, and derive its latency bound."
+    route(hard, "s1")
+    assert any("switches: small" in reason for reason in route(PARIS, "s1"))
+    assert not any("switches" in reason for reason in route(PARIS, "s2"))
+
+
 def test_with_a_key_the_configured_model_is_called(tmp_path: Path, upstream: Upstream) -> None:
     config = {
         "routes": one_route("m"),

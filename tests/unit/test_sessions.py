@@ -130,8 +130,10 @@ def test_a_cached_prefix_keeps_a_conversation_with_its_model() -> None:
     assert names(made)[0] == "big"
     assert made.continuation is not None
     assert made.continuation.move is Move.STAYED
-    # 49,000 tokens at mid's write price instead of its read price, $3.75 and $0.30 a million
-    assert made.continuation.switch_nanos == 49_000 * (3_750_000 - 300_000) // 1000
+    # 49,000 tokens at the write price instead of the read price: mid's $3.75 and $0.30 a million,
+    # and on coming back big's $18.75 and $1.50
+    there, back = 49_000 * (3_750_000 - 300_000), 49_000 * (18_750_000 - 1_500_000)
+    assert made.continuation.switch_nanos == (there + back) // 1000
     assert "cached prompt" in made.reasons[-1]
 
 
@@ -164,6 +166,43 @@ def test_a_longer_look_ahead_makes_a_switch_worth_its_price() -> None:
         for turns in (1, 50)
     ]
     assert moves == ["big", "mid"]
+
+
+def test_a_dearer_model_is_left_when_it_was_paid_in_vain_for_as_much_as_the_switch_costs() -> None:
+    known, stayed = session("big", 49_000), 0
+    while True:
+        made = plan(Complexity.MEDIUM, known)
+        move = made.continuation
+        assert move is not None
+        assert move.switch_nanos is not None
+        if move.move is Move.SWITCHED:
+            break
+        stayed += 1
+        assert move.forgone_nanos <= move.switch_nanos, "else it should have moved before"
+        known = replace(known, forgone_nanos=move.forgone_nanos)
+        assert stayed < 1000
+    assert stayed >= 1
+    needed = plan(Complexity.COMPLEX, known)
+    assert needed.continuation is not None
+    assert needed.continuation.forgone_nanos == 0, "it was needed: the count begins anew"
+
+
+def test_the_price_of_staying_is_counted_through_tool_turns_too() -> None:
+    past = History(answered=True, tool_result=True)
+    made = plan(Complexity.MEDIUM, session("big", 49_000), past=past)
+    assert made.continuation is not None
+    assert made.continuation.move is Move.PINNED
+    assert made.continuation.forgone_nanos > 0
+
+
+def test_doubt_moves_a_conversation_only_where_that_is_cheap() -> None:
+    for tokens, expected in ((49_000, "small"), (1_000, "mid")):
+        known = session("small", tokens)
+        made = plan(Complexity.SIMPLE, known, tokens=tokens + 500, confidence=0.5)
+        assert made.wanted is TARGETS["mid"], "doubt moved the route up"
+        assert names(made)[0] == expected
+    sure = plan(Complexity.MEDIUM, session("small", 49_000))
+    assert names(sure)[0] == "mid"
 
 
 def test_an_unknown_price_leaves_the_route_alone() -> None:

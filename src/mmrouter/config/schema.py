@@ -203,10 +203,10 @@ class SessionsConfig(Section):
         default=3.0, ge=0, description="User turns in which a hard turn's weight halves; 0 is none."
     )
     switch_horizon: int = Field(
-        default=6,
+        default=1,
         ge=1,
         le=1000,
-        description="Requests, this one included, over which the saving of a switch is counted.",
+        description="Requests, this one included, over which a switch's saving is counted ahead.",
     )
 
 

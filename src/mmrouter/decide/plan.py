@@ -10,7 +10,7 @@ from mmrouter.config.schema import Config, RouteConfig
 from mmrouter.decide.constraints import unfit
 from mmrouter.decide.cost import bound_nanos, estimate_nanos
 from mmrouter.decide.feedback import Tallies, rank
-from mmrouter.decide.session import Turn, Usable, continued, held_level
+from mmrouter.decide.session import Need, Turn, Usable, continued, held_level
 from mmrouter.errors import InvalidRequestError, MissingKeyError, NoCandidateError
 from mmrouter.types import (
     Candidate,
@@ -142,8 +142,11 @@ def plan_auto(
         candidates, continuation = continued(
             candidates,
             snapshot.turn,
-            level,
-            classification.category,
+            Need(
+                level=level,
+                sure=min(level, _shift(classification.complexity, _DIAL[model]), key=_LEVELS.index),
+                category=classification.category,
+            ),
             needs,
             config,
             _usable(resolve, needs, snapshot),

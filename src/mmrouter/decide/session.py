@@ -10,13 +10,14 @@ from mmrouter.decide.cost import EXPECTED_OUTPUT_TOKENS, bound_nanos, estimate_n
 from mmrouter.decide.prompt_cache import Cached, cached
 from mmrouter.decide.switch import Prompt, Switch, switch
 from mmrouter.dialects.history import NEW, History
-from mmrouter.money import format_usd
+from mmrouter.money import format_usd, rates_at
 from mmrouter.types import (
     Candidate,
     Category,
     Complexity,
     Continuation,
     Move,
+    Nanos,
     Needs,
     Role,
     Target,
@@ -39,6 +40,7 @@ class Session:
         prompt_tokens: of the last prompt, as the provider counted.
         growth: tokens that the last request added to the prompt before; 0 where there was none.
         mixed: more than one model has answered.
+        forgone_nanos: see `types.Continuation`.
         caches: model's name -> what it has cached of the conversation.
     """
 
@@ -48,6 +50,7 @@ class Session:
     prompt_tokens: int
     growth: int = 0
     mixed: bool = False
+    forgone_nanos: Nanos = 0
     caches: Mapping[str, Cached] = field(default_factory=dict)
 
 
@@ -83,6 +86,7 @@ def answered(
     history: History,
     half_life: float,
     now: float,
+    forgone: Nanos = 0,
 ) -> Session:
     """The conversation after an answer.
 
@@ -90,6 +94,7 @@ def answered(
         level: how hard the request was by its own words; None where nobody asked.
         half_life: user turns in which a weight halves.
         now: Unix seconds.
+        forgone: what staying with the model has cost; counts only if that is who answered.
     """
     weight = float(_LEVELS.index(level)) if level is not None else 0.0
     caches: dict[str, Cached] = {}
@@ -111,8 +116,23 @@ def answered(
         prompt_tokens=usage.prompt_tokens,
         growth=max(growth, 0),
         mixed=before is not None and (before.mixed or before.model != target.name),
+        forgone_nanos=forgone if before is not None and before.model == target.name else 0,
         caches=dict(list(caches.items())[-_MOST_CACHES:]),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a request needs.
+
+    Attributes:
+        level: the one that was routed.
+        sure: the same without doubt and momentum: never above `level`.
+    """
+
+    level: Complexity
+    sure: Complexity
+    category: Category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +152,7 @@ class Usable:
 def continued(
     candidates: Sequence[Candidate],
     turn: Turn,
-    level: Complexity,
-    category: Category,
+    need: Need,
     needs: Needs,
     config: Config,
     usable: Usable,
@@ -144,7 +163,6 @@ def continued(
     """The candidates as the conversation's earlier turns leave them.
 
     Args:
-        level, category: what this request needs.
         must_save: the budget leaves room for the cheapest model only.
     """
     session, history = turn.session, turn.history
@@ -152,26 +170,40 @@ def continued(
         return _by_unknown(list(candidates), turn, reasons), None
     known = session.model in config.model_names()
     here = usable.resolve(session.model) if known else None
-    chosen, continuation = list(candidates), None
+    chosen, move = list(candidates), None
+    weighed: _Weighed | None = None
     tie = _tie(turn)
     if tie is not None:
         chosen = _of_model(chosen, here, session, needs, tie, reasons)
-        continuation = Continuation(model=session.model, move=Move.TIED)
-    elif here is not None:
-        if history.kept_by_provider is not None:
-            chosen = _of_provider(chosen, here, needs, history.kept_by_provider, reasons)
-            continuation = Continuation(model=session.model, move=Move.TIED)
+        move = Move.TIED
+    elif here is not None and history.kept_by_provider is not None:
+        chosen = _of_provider(chosen, here, needs, history.kept_by_provider, reasons)
+        move = Move.TIED
+    if here is not None:
+        weighed = _weigh(here, candidates[0].target, turn, need, needs, config)
+    if here is not None and tie is None:
         if not (usable.fits(here) and usable.ready(here)):
             reasons.append(f"{here.name} answered before and cannot now")
         elif history.tool_result:
             if chosen[0].target.name != here.name:
                 reasons.append(f"{here.name} asked for the tool whose result this is")
             chosen = _first(chosen, here, needs)
-            continuation = continuation or Continuation(model=here.name, move=Move.PINNED)
-        elif not must_save:
-            chosen, moved = _worth(chosen, here, turn, level, category, needs, config, reasons)
-            continuation = continuation or moved
-    return _readable(chosen, turn, session), continuation
+            move = move or Move.PINNED
+        elif chosen[0].target.name == here.name:
+            move = move or Move.SAME
+        else:
+            if weighed is not None:
+                reasons.append(weighed.why)
+            stays = weighed is not None and weighed.stays and not must_save
+            chosen = _first(chosen, here, needs) if stays else chosen
+            move = move or (Move.STAYED if stays else Move.SWITCHED)
+    return _readable(chosen, turn, session), Continuation(
+        model=session.model,
+        move=move or Move.SWITCHED,
+        switch_nanos=_trip(weighed.switch) if weighed else None,
+        saving_nanos=weighed.switch.saving_nanos if weighed else None,
+        forgone_nanos=weighed.forgone_nanos if weighed else 0,
+    )
 
 
 def _tie(turn: Turn) -> str | None:
@@ -211,41 +243,63 @@ def _of_provider(
     return same or [_candidate(here, needs)]
 
 
-def _worth(
-    chosen: list[Candidate],
-    here: Target,
-    turn: Turn,
-    level: Complexity,
-    category: Category,
-    needs: Needs,
-    config: Config,
-    reasons: list[str],
-) -> tuple[list[Candidate], Continuation]:
-    """Stays where that is good enough, and cheaper than the switch."""
-    there = chosen[0].target
-    if there.name == here.name:
-        return chosen, Continuation(model=here.name, move=Move.SAME)
-    horizon = config.sessions.switch_horizon
-    found = switch(here, there, _prompt(turn, here, there, needs), horizon)
-    if found is None:  # a price is unknown
-        return chosen, Continuation(model=here.name, move=Move.SWITCHED)
-    enough = _strong_enough(here, there, level, category, needs, config)
-    reasons.append(_why(here, there, found, horizon, enough=enough))
-    stays = enough and not found.pays
-    return _first(chosen, here, needs) if stays else chosen, Continuation(
-        model=here.name,
-        move=Move.STAYED if stays else Move.SWITCHED,
-        switch_nanos=found.price_nanos,
-        saving_nanos=found.saving_nanos,
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """The model that answered last against the one that routing chose.
+
+    Attributes:
+        stays: the first is good enough, and leaving it does not pay.
+    """
+
+    switch: Switch
+    stays: bool
+    why: str
+    forgone_nanos: Nanos
+
+
+def _weigh(
+    here: Target, there: Target, turn: Turn, need: Need, needs: Needs, config: Config
+) -> _Weighed | None:
+    """None where they are one, or a price is unknown.
+
+    Doubt asks for a stronger model as an insurance. It is taken out only where it costs no more
+    than the answer itself; certainty is followed at any price.
+
+    What staying has cost since the model was last needed counts for the switch: it comes when the
+    dearer model has been paid for in vain about as much as going and coming back costs. So it is
+    never paid in vain for much more than that, and a conversation does not go back and forth (the
+    ski rental problem; Karlin, Manasse, Rudolph and Sleator, Competitive snoopy caching, 1988).
+    """
+    session = turn.session
+    assert session is not None  # noqa: S101 - asked only where it is known
+    prompt = _prompt(turn, session, here, there, needs)
+    ahead = switch(here, there, prompt, config.sessions.switch_horizon)
+    one = switch(here, there, prompt, 1)
+    if here.name == there.name or ahead is None or one is None:
+        return None
+    answer = prompt.output * (rates_at(there.price, prompt.tokens).output if there.price else 0)
+    insured = ahead.price_nanos * 1000 <= answer
+    level = need.level if insured else need.sure
+    enough = _strong_enough(here, there, level, need.category, needs, config)
+    found = replace(ahead, saving_nanos=ahead.saving_nanos + session.forgone_nanos)
+    return _Weighed(
+        switch=found,
+        stays=enough and not found.pays,
+        why=_why(here, there, found, enough=enough),
+        forgone_nanos=session.forgone_nanos + max(one.saving_nanos, 0) if enough else 0,
     )
 
 
-def _why(here: Target, there: Target, found: Switch, horizon: int, *, enough: bool) -> str:
-    price = format_usd(max(found.price_nanos, 0))
+def _trip(found: Switch) -> Nanos:
+    return found.price_nanos + found.return_nanos
+
+
+def _why(here: Target, there: Target, found: Switch, *, enough: bool) -> str:
+    price = format_usd(max(_trip(found), 0))
     if not enough:
         return f"{there.name} for {here.name}, at {price} of cached prompt: this turn needs it"
     saving = format_usd(abs(found.saving_nanos))
-    worth = f"{'saves' if found.saving_nanos >= 0 else 'costs'} {saving} in {horizon} requests"
+    worth = f"{'saves' if found.saving_nanos >= 0 else 'costs'} {saving}"
     verdict = "switches" if found.pays else f"stays with {here.name}"
     return f"{verdict}: {there.name} loses {price} of cached prompt and {worth}"
 
@@ -268,9 +322,7 @@ def _strong_enough(
     return mine is not None and its is not None and mine >= its
 
 
-def _prompt(turn: Turn, here: Target, there: Target, needs: Needs) -> Prompt:
-    session = turn.session
-    assert session is not None  # noqa: S101 - asked only where it is known
+def _prompt(turn: Turn, session: Session, here: Target, there: Target, needs: Needs) -> Prompt:
     output = needs.max_output or EXPECTED_OUTPUT_TOKENS
     output = min(output, EXPECTED_OUTPUT_TOKENS) * needs.choices
     nothing = Cached(0, 0.0)

@@ -38,16 +38,19 @@ class Switch:
     Attributes:
         price_nanos: tokens that are cached here and not there, at what reading them anew costs
             there beyond reading them from a cache.
+        return_nanos: what coming back will cost, where the other is cheaper: the next harder turn
+            asks for this model again, whose cache will be gone.
         saving_nanos: this request and those after it, here less there, both with a warm cache.
     """
 
     price_nanos: Nanos
+    return_nanos: Nanos
     saving_nanos: Nanos
 
     @property
     def pays(self) -> bool:
-        """The saving is larger than the price."""
-        return self.saving_nanos > self.price_nanos
+        """The saving is larger than the price of going and coming back."""
+        return self.saving_nanos > self.price_nanos + self.return_nanos
 
 
 def switch(here: Target, there: Target, prompt: Prompt, requests: int) -> Switch | None:
@@ -62,8 +65,9 @@ def switch(here: Target, there: Target, prompt: Prompt, requests: int) -> Switch
     warm = min(prompt.here, prompt.tokens)
     lost = warm - min(prompt.there, prompt.tokens)
     price = lost * (moves.cache_write - moves.cache_read)
+    back = warm * (stays.cache_write - stays.cache_read) if moves.input < stays.input else 0
     saving = _warm(stays, prompt, warm, requests) - _warm(moves, prompt, warm, requests)
-    return Switch(-(-price // 1000), saving // 1000)
+    return Switch(-(-price // 1000), -(-back // 1000), saving // 1000)
 
 
 def _warm(rates: Rates, prompt: Prompt, warm: int, requests: int) -> int:

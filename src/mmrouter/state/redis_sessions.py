@@ -134,6 +134,7 @@ def dumps(session: Session) -> bytes:
             "prompt_tokens": session.prompt_tokens,
             "growth": session.growth,
             "mixed": session.mixed,
+            "forgone_nanos": session.forgone_nanos,
             "caches": {name: [c.tokens, c.until] for name, c in session.caches.items()},
         }
     )
