@@ -149,10 +149,12 @@ class Load:
         self.replies.append(Reply(sent, took_ms, model, attempts))
 
 
-def p99(replies: Sequence[Reply]) -> float:
-    """Milliseconds."""
-    took = sorted(reply.took_ms for reply in replies)
-    return took[len(took) * 99 // 100] if took else 0.0
+def took(replies: Sequence[Reply]) -> str:
+    """Median and 99th percentile, in milliseconds."""
+    all_ms = sorted(reply.took_ms for reply in replies)
+    if not all_ms:
+        return "nothing"
+    return f"{all_ms[len(all_ms) // 2]:.1f} / {all_ms[len(all_ms) * 99 // 100]:.1f} ms"
 
 
 async def outage(
@@ -194,8 +196,8 @@ async def outage(
     per_second = max(calls, tried) / (back - opened)
     print(
         f"{how:>8}  {len(load.replies)} requests, {len(failed)} failed for clients\n"
-        f"          p99 before {p99(before):.1f} ms, while it opens {p99(opening):.1f} ms, "
-        f"open {p99(during):.1f} ms, after {p99(late):.1f} ms\n"
+        f"          p50 / p99 before {took(before)}, while it opens {took(opening)}, "
+        f"open {took(during)}, after {took(late)}\n"
         f"          calls to the dead one once open: {per_second:.2f}/s of {load.rate:.0f}/s\n"
         f"          answers again {again[0] if again else float('nan'):.2f} s after its return; "
         f"then {share:.0%} of requests go to it"
