@@ -249,6 +249,7 @@ EXPECTED = {
     "wrong content type": _both(*_PROTOCOL),
     "huge": _inside("provider_protocol_error", "api_error", whole=_PROTOCOL),
     "never-ending": _inside("provider_timeout", "timeout_error", whole=_TIMEOUT),
+    "comments without end": _both(*_TIMEOUT),
     "error reported inside": _inside(
         "overloaded", "overloaded_error", whole=("502 `overloaded`", "502 `overloaded_error`")
     ),

@@ -67,6 +67,7 @@ RAISED = {
     REFUSED: "ProviderConnectionError",
     "stall inside": _TIMEOUT,
     "never-ending": _TIMEOUT,
+    "comments without end": _TIMEOUT,
     "error reported inside": "ProviderServerError",
 }
 """What is raised; of all others, a ProviderProtocolError."""

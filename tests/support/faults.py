@@ -209,6 +209,13 @@ async def _endless(request: web.Request, body: Json) -> web.StreamResponse:
         await asyncio.sleep(0.02)
 
 
+async def _comments(request: web.Request, body: Json) -> web.StreamResponse:
+    response = await _begin(request, body)
+    while True:
+        await response.write(b": still working\n\n" if body.get("stream") else b"\n")
+        await asyncio.sleep(0.02)
+
+
 async def _error_inside(request: web.Request, body: Json) -> web.StreamResponse:
     error: Json = {"type": "overloaded_error", "message": "Overloaded", "code": "overloaded"}
     wrapped: Json = {"error": error}
@@ -251,5 +258,6 @@ FAULTS: dict[str, Handler] = {
     "wrong content type": _html,
     "huge": _huge,
     "never-ending": _endless,
+    "comments without end": _comments,
     "error reported inside": _error_inside,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from mmrouter.decide.rate_limit import Allowance
@@ -20,6 +21,7 @@ class Call:
         forward_headers: client headers that the upstream must see.
         timeout_s: longest wait for the first byte of the answer.
         stall_s: longest silence after it.
+        total_s: longest time for all of the answer.
     """
 
     target: Target
@@ -28,6 +30,7 @@ class Call:
     stream: bool
     timeout_s: float
     stall_s: float
+    total_s: float = inf
     forward_headers: Mapping[str, str] = field(default_factory=dict)
 
 

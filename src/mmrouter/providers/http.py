@@ -71,7 +71,8 @@ class HttpProvider(ProviderBase):
         who, key = call.target.provider, self._key(call.target)
         reader = DIALECTS[call.dialect].reader(call.body)
         clock = asyncio.get_running_loop().time
-        by = clock() + call.timeout_s
+        began = clock()
+        by, last = began + call.timeout_s, began + call.total_s
         with _InOurTerms(call) as terms, await self._post(call, key, by) as response:
             if not call.stream:
                 raw = await _read(response, MAX_ANSWER_BYTES, by)
@@ -79,8 +80,13 @@ class HttpProvider(ProviderBase):
                 return
             events = _Events(response, reader, who, key)
             while events.end is None:
-                terms.silence_s = call.stall_s if events.begun else call.timeout_s
-                chunk = events.feed(await response.read(clock() + terms.silence_s))
+                now = clock()
+                if events.begun:
+                    by = min(now + call.stall_s, last)
+                    terms.silence_s, terms.total = call.stall_s, by == last
+                if now >= by:
+                    raise TimedOutError  # bytes come without end, but nothing in them
+                chunk = events.feed(await response.read(by))
                 if chunk is not None:
                     yield chunk
             if not (events.end or reader.finished):
@@ -130,11 +136,13 @@ class _InOurTerms:
     """Whatever goes wrong inside leaves as a ProviderError.
 
     Attributes:
-        silence_s: in a stream, how long nothing may come; None before.
+        silence_s: inside a stream, how long nothing may come; None before its first event.
+        total: it is the request's time that a wait ends with.
     """
 
     def __init__(self, call: Call) -> None:
         self.silence_s: float | None = None
+        self.total = False
         self._who = call.target.provider
         self._timeout_s = call.timeout_s
 
@@ -148,6 +156,8 @@ class _InOurTerms:
     def _translated(self, error: WireError | ValueError) -> errors.ProviderError:
         who = self._who
         match error:
+            case TimedOutError() if self.total:
+                return errors.TotalTimeoutError()
             case TimedOutError() if self.silence_s is not None:
                 return errors.ProviderTimeoutError(f"{who} sent nothing for {self.silence_s:g} s")
             case TimedOutError():

@@ -140,6 +140,7 @@ class Caller:
             stream=stream,
             timeout_s=min(timeout_s or self._config.timeout_ms / 1000, remaining),
             stall_s=self._config.stall_timeout_ms / 1000,
+            total_s=remaining,
             forward_headers=forward_headers,
         )
         run.called += 1
