@@ -93,6 +93,8 @@ def serve(
         timeout_graceful_shutdown=math.ceil(config.server.drain_seconds),
     )
     listening = settings.bind_socket()
+    # that says where it serves: who comes now waits for the workers, and is not refused
+    listening.listen(settings.backlog)
     # until workers listen for it, SIGHUP must not end them
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     serving = Serving(
