@@ -176,6 +176,19 @@ def test_a_model_that_said_429_is_passed_over_for_as_long_as_it_asks() -> None:
     assert world.health.limited(A, NEEDS) is None
 
 
+def test_an_answer_to_an_older_call_does_not_end_the_pause() -> None:
+    world = World()
+    began = world.time
+    world.health.called(A, NEEDS, began)
+    world.time += 1
+    world.call(A, RateLimitedError("too many", retry_after_s=7.0))
+    world.health.succeeded(A, began, ())
+    assert world.health.limited(A, NEEDS) is not None
+    world.time += 1
+    world.call(A)  # nobody else was left to ask
+    assert world.health.limited(A, NEEDS) is None
+
+
 def test_without_a_wish_the_pause_doubles_up_to_a_minute() -> None:
     world = World()
     pauses = []
@@ -188,6 +201,17 @@ def test_without_a_wish_the_pause_doubles_up_to_a_minute() -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     world.call(A)
     world.call(A, RateLimitedError("too many"))
+    assert world.health.limited(A, NEEDS) == "has answered 429 and asks for 1 s"
+
+
+def test_a_burst_that_is_refused_counts_once() -> None:
+    world = World()
+    began = world.time
+    for _ in range(50):
+        world.health.called(A, NEEDS, began)
+    world.time += 0.1
+    for _ in range(50):
+        world.health.failed(A, began, RateLimitedError("too many"))
     assert world.health.limited(A, NEEDS) == "has answered 429 and asks for 1 s"
 
 

@@ -28,6 +28,7 @@ class _Limits:
         requests: sent since.
         tokens: of the prompts of those.
         refusals: 429s in a row.
+        refused: Unix seconds of the last of them.
         until: Unix seconds; after a 429, when it may be asked again.
     """
 
@@ -35,6 +36,7 @@ class _Limits:
     requests: int = 0
     tokens: int = 0
     refusals: int = 0
+    refused: float = 0.0
     until: float = 0.0
 
 
@@ -60,7 +62,7 @@ class ProviderHealth:
         self._config = config
         self._now = now
         self._breakers = Breakers(config, now, self._changed)
-        self._limits: dict[str, _Limits] = {}
+        self._limits: dict[tuple[str, str], _Limits] = {}
         self._calls: dict[str, _Calls] = {}
         self._observers: list[Callable[[Change], None]] = []
         self.open = self._breakers.open
@@ -78,7 +80,7 @@ class ProviderHealth:
         self._observers.append(observer)
 
     def limited(self, target: Target, needs: Needs) -> str | None:
-        known = self._limits.get(target.name)
+        known = self._limits.get((target.provider, target.name))
         if known is None:
             return None
         now = self._now()
@@ -114,27 +116,34 @@ class ProviderHealth:
             self._unattended.attend()
             self._unattended = None
         self._calls_of(target).number += 1
-        known = self._limits.get(target.name)
+        known = self._limits.get((target.provider, target.name))
         if known is not None:
             known.requests += 1
             known.tokens += needs.input_tokens
         self._breakers.called(target, began)
 
     def succeeded(self, target: Target, began: float, allowances: Sequence[Allowance]) -> None:
-        if allowances:
-            self._limits[target.name] = _Limits(allowances)
-        elif self._limits:
-            self._limits.pop(target.name, None)
+        if allowances or self._limits:
+            key = (target.provider, target.name)
+            known = self._limits.get(key)
+            if known is None or began >= known.refused:  # else a 429 has overtaken it
+                if allowances:
+                    self._limits[key] = _Limits(allowances)
+                elif known is not None:
+                    del self._limits[key]
         self._breakers.succeeded(target, began)
 
     def failed(self, target: Target, began: float, error: ProviderError) -> None:
         if isinstance(error, RateLimitedError):
-            known = self._limits.get(target.name) or _Limits()
+            key, now = (target.provider, target.name), self._now()
+            known = self._limits.get(key) or _Limits()
             if len(self._limits) < _MOST:
-                self._limits[target.name] = known
-            known.refusals += 1
+                self._limits[key] = known
+            if began >= known.refused:  # else it went out with the one before
+                known.refusals += 1
+            known.refused = now
             pause = rate_limit.pause_after_429(error.retry_after_s, known.refusals)
-            known.until = max(known.until, self._now() + pause)
+            known.until = max(known.until, now + pause)
         if error.health:
             self._breakers.failed(target, began, f"{type(error).__name__}: {error}")
         else:
