@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,15 +74,16 @@ class RunningExperiment:
         self._stale = False
         self._read_at = 0.0
         self._watch_at = 0.0
-        self._reading: asyncio.Task[None] | None = None
+        self._reading = threading.Thread()  # not started: nothing is being read
         # at once, for a process that answers one request and ends
         self._refresh()
 
     def policy_for(self, request: Request) -> Policy | None:
         now = self._monotonic()
-        if now >= self._read_at and self._reading is None:
-            self._reading = asyncio.create_task(asyncio.to_thread(self._refresh))
-            self._reading.add_done_callback(self._end)
+        if now >= self._read_at and not self._reading.is_alive():
+            # a plain thread: the library's blocking router asks from outside of its event loop
+            self._reading = threading.Thread(target=self._refresh, daemon=True)
+            self._reading.start()
         running = self._running
         if running is None or request.surface is Surface.QUALITY or not _routed(request):
             return None
@@ -98,14 +100,11 @@ class RunningExperiment:
         self._read_at = 0.0
 
     async def aclose(self) -> None:
-        if self._reading is not None:
-            await asyncio.wait([self._reading])
+        if self._reading.is_alive():
+            await asyncio.to_thread(self._reading.join)
         if self._running is not None:
             for policy in self._running.policies.values():
                 await policy.aclose()
-
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._reading = None
 
     def _refresh(self) -> None:
         """Reads the books; in a thread of its own but for the first time."""
