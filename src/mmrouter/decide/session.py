@@ -97,26 +97,31 @@ def answered(
         forgone: what staying with the model has cost; counts only if that is who answered.
     """
     weight = float(_LEVELS.index(level)) if level is not None else 0.0
-    caches: dict[str, Cached] = {}
-    if before is not None:
-        kept = before.weight
-        if not history.tool_result:
-            kept *= 0.5 ** (1 / half_life) if half_life > 0 else 0.0
-        weight = max(weight, kept)
-        caches = {name: c for name, c in before.caches.items() if now < c.until}
-    caches.pop(target.name, None)
-    left = cached(target, usage, now, before.caches.get(target.name) if before else None)
+    name = target.name
+    if before is None:
+        left = cached(target, usage, now)
+        return Session(
+            model=name,
+            provider=target.provider,
+            weight=weight,
+            prompt_tokens=usage.prompt_tokens,
+            caches={} if left is None else {name: left},
+        )
+    kept = before.weight
+    if not history.tool_result:
+        kept *= 0.5 ** (1 / half_life) if half_life > 0 else 0.0
+    caches = {other: c for other, c in before.caches.items() if now < c.until and other != name}
+    left = cached(target, usage, now, before.caches.get(name))
     if left is not None:
-        caches[target.name] = left  # the youngest stands last
-    growth = usage.prompt_tokens - before.prompt_tokens if before is not None else 0
+        caches[name] = left  # the youngest stands last
     return Session(
-        model=target.name,
+        model=name,
         provider=target.provider,
-        weight=weight,
+        weight=max(weight, kept),
         prompt_tokens=usage.prompt_tokens,
-        growth=max(growth, 0),
-        mixed=before is not None and (before.mixed or before.model != target.name),
-        forgone_nanos=forgone if before is not None and before.model == target.name else 0,
+        growth=max(usage.prompt_tokens - before.prompt_tokens, 0),
+        mixed=before.mixed or before.model != name,
+        forgone_nanos=forgone if before.model == name else 0,
         caches=dict(list(caches.items())[-_MOST_CACHES:]),
     )
 

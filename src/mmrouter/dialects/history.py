@@ -130,11 +130,12 @@ CHAT_SIGNED = ("thinking_blocks", "reasoning_details")
 
 def chat_is_signed(message: Json) -> bool:
     """An assistant's chat message carries thinking with a signature or in encrypted form."""
-    return any(
-        bool(block.get("signature") or block.get("data"))
-        for key in CHAT_SIGNED
-        for block in items(message.get(key))
-    )
+    for key in CHAT_SIGNED:
+        if key in message:  # as in next to none
+            for block in items(message[key]):
+                if block.get("signature") or block.get("data"):
+                    return True
+    return False
 
 
 def _tied(

@@ -7,7 +7,6 @@ first system prompt and its first user turn, which every later request repeats.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -61,9 +60,10 @@ def thread(request: Request) -> str:
         return _digest("session", request.key_name, request.session)
     if body.get("conversation") is not None and own is not None:
         return _digest("session", request.key_name, own)
-    user = [word(body.get(field)) or "" for field in _USERS]
-    user.append(word(mapping(body.get("metadata")).get("user_id")) or "")
-    return _digest("prefix", request.key_name, own or "", *user, *_beginning(request))
+    users = [word(body[field]) for field in _USERS if field in body]
+    if "metadata" in body:
+        users.append(word(mapping(body["metadata"]).get("user_id")))
+    return _digest("prefix", request.key_name, own, *users, "", *_beginning(request))
 
 
 def after(request: Request, answer: str) -> str:
@@ -85,47 +85,60 @@ def _claude_code(user: str | None) -> str | None:
     return None
 
 
-def _beginning(request: Request) -> Iterator[str]:
+def _beginning(request: Request) -> list[str]:
     """The texts by which a conversation is known."""
     body = request.body
-    given = body.get("input" if request.dialect is Dialect.RESPONSES else "messages")
+    texts: list[str] = []
     for key in ("system", "instructions"):
         if key in body:
-            yield from _texts(body[key], _SYSTEM_EDGE)
+            _start(body[key], texts)
+    given = body.get("input" if request.dialect is Dialect.RESPONSES else "messages")
     if isinstance(given, str):
-        yield from _ends(given, _EDGE)
+        _ends(given, texts)
     for message in items(given):
         role = message.get("role")
         if role in ("system", "developer"):
-            yield from _texts(message.get("content"), _SYSTEM_EDGE)
+            _start(message.get("content"), texts)
         elif role == "user":
-            yield from _texts(message.get("content"), _EDGE)
-            return
+            _said(message.get("content"), texts)
+            break
+    return texts
 
 
-def _texts(content: Any, edge: int) -> Iterator[str]:
+def _start(content: Any, texts: list[str]) -> None:
+    """How a system prompt begins."""
     if isinstance(content, str):
-        yield from _ends(content, edge)
+        texts.append(content[:_SYSTEM_EDGE])
+        return
+    for part in items(content):
+        text = part.get("text")
+        if isinstance(text, str):
+            texts.append(text[:_SYSTEM_EDGE])
+
+
+def _said(content: Any, texts: list[str]) -> None:
+    """Both ends of all that a user's turn holds."""
+    if isinstance(content, str):
+        _ends(content, texts)
         return
     for part in items(content):
         for key in ("text", "image_url", "source", "file_id"):
             value = part.get(key)
             if isinstance(value, str):
-                yield from _ends(value, edge)
+                _ends(value, texts)
             elif value is not None:
                 for inner in mapping(value).values():
                     if isinstance(inner, str):
-                        yield from _ends(inner, edge)
+                        _ends(inner, texts)
 
 
-def _ends(text: str, edge: int) -> Iterator[str]:
-    if edge == _SYSTEM_EDGE:
-        yield text[:edge]
-        return
-    yield str(len(text))
-    yield text if len(text) <= 2 * edge else text[:edge] + text[-edge:]
+def _ends(text: str, texts: list[str]) -> None:
+    if len(text) > 2 * _EDGE:
+        texts.append(str(len(text)))
+        text = text[:_EDGE] + text[-_EDGE:]
+    texts.append(text)
 
 
 def _digest(*parts: str | None) -> str:
-    whole = "".join("-;" if part is None else f"{len(part)};{part}" for part in parts)
-    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    # a tuple's repr tells any two apart, and is written in one go
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
