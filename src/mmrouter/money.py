@@ -30,7 +30,11 @@ class Cost:
 
 def breakdown(price: Price, usage: Usage) -> Cost:
     """Cost of `usage`, by kind. The prompt's length picks the tier for all of its tokens."""
-    rates = rates_at(price, usage.prompt_tokens)
+    return at_rates(rates_at(price, usage.prompt_tokens), usage)
+
+
+def at_rates(rates: Rates, usage: Usage) -> Cost:
+    """Cost of `usage`, by kind, in one tier; it may be the sum of several calls in it."""
     visible = usage.output_tokens - usage.reasoning_tokens
     return Cost(
         input=_nanos(usage.input_tokens * rates.input),

@@ -68,6 +68,24 @@ def test_a_request_that_nobody_answered_is_a_loss() -> None:
     assert (found.failed.requests, found.saved_nanos) == (1, -777)
 
 
+def test_what_we_asked_ourselves_is_a_loss_whoever_answered() -> None:
+    asked = [spent("big", cost=500, aside=True), spent("small", cost=300, aside=True)]
+    found = estimate(asked, {}, baseline="big", price=PRICE)
+    assert (found.aside.requests, found.saved_nanos) == (2, -800)
+
+
+@given(st.lists(st.integers(1, 5_000), min_size=1, max_size=20))
+def test_a_group_counts_as_its_requests_do(lengths: list[int]) -> None:
+    alone = [spent("small", output=length) for length in lengths]
+    total = Usage(input_tokens=1_000 * len(lengths), output_tokens=sum(lengths))
+    group = spent("small", cost=1_000 * len(lengths), usage=total, count=len(lengths))
+    for known in ({}, {CODE: Lengths(count=ENOUGH, mean=500.0, variance=10.0)}):
+        one = estimate(alone, known, baseline="big", price=PRICE)
+        all_ = estimate([group], known, baseline="big", price=PRICE)
+        assert all_.baseline_nanos == one.baseline_nanos
+        assert all_.error_nanos == pytest.approx(one.error_nanos)
+
+
 def test_the_baselines_own_length_is_used_from_enough_answers_on() -> None:
     few = Lengths(count=ENOUGH - 1, mean=500.0, variance=10.0)
     many = Lengths(count=ENOUGH, mean=500.0, variance=10.0)

@@ -186,6 +186,7 @@ def _show_savings(baseline: str, saved: Savings) -> None:
         "estimated from its lengths in the bucket": saved.estimated,
         "estimated from the answer's own length": saved.guessed,
         "nobody answered: a loss": saved.failed,
+        "asked by ourselves to judge answers: a loss": saved.aside,
     }
     for title, part in rows.items():
         if part.requests:
@@ -263,5 +264,6 @@ def _savings_row(baseline: str, saved: Savings) -> dict[str, Any]:
         "estimated": part(saved.estimated),
         "guessed": part(saved.guessed),
         "failed": part(saved.failed),
+        "judging": part(saved.aside),
         "excluded": saved.excluded,
     }

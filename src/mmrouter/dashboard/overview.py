@@ -52,5 +52,6 @@ def saved(store: Store, filter: Filter, config: Config, registry: Registry) -> J
         "estimated": asdict(found.estimated),
         "guessed": asdict(found.guessed),
         "failed": asdict(found.failed),
+        "aside": asdict(found.aside),
         "excluded": found.excluded,
     }

@@ -7,6 +7,12 @@ prompt at the baseline's price and an output length, which is the baseline's own
 bucket where it answered at least `ENOUGH` requests there, and else the length of the given answer.
 A bucket's requests that the baseline got may be harder than the others: the average shares that
 bias.
+
+What we asked ourselves (`Surface.QUALITY`: judging answers, and what they are judged against)
+stands in for nobody: all of it is a loss.
+
+The database sums the books up, by bucket and by the baseline's price tier: a million requests are a
+few dozen rows here.
 """
 
 from __future__ import annotations
@@ -15,13 +21,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
-from mmrouter.money import breakdown, rates_at
+from mmrouter.money import at_rates, rates_at
 from mmrouter.tracker import schema
 from mmrouter.tracker.store import Filter, Store, conditions
-from mmrouter.types import AttemptStatus, Nanos, Price, Role, Status, Usage
+from mmrouter.types import AttemptStatus, Nanos, Price, Role, Status, Surface, Usage
 
 ENOUGH = 20
 """Answers of the baseline in a bucket from which its average length is used."""
@@ -47,14 +65,16 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """A finished request as the estimate needs it.
+    """Finished requests that are alike, as the estimate needs them: sums.
 
     Attributes:
-        cost_nanos: all that it caused.
+        count: how many; their prompts lie in one tier of the baseline's price.
+        cost_nanos: all that they caused.
         model: who answered; None where nobody did.
-        usage: of the answering attempt; empty where nobody answered.
-        answer_nanos: cost of the answering attempt.
-        whole: the answer was not cut short by its client.
+        usage: of the answering attempts; empty where nobody answered.
+        answer_nanos: cost of the answering attempts.
+        whole: the answers were not cut short by their clients.
+        aside: we asked ourselves.
     """
 
     bucket: Bucket
@@ -63,6 +83,8 @@ class Spent:
     usage: Usage
     answer_nanos: Nanos
     whole: bool = True
+    aside: bool = False
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +105,7 @@ class Savings:
         estimated: the baseline's average length in the bucket.
         guessed: the answer's own length, for want of data.
         failed: nobody answered; whatever that cost is a loss.
+        aside: what we asked ourselves to judge answers; a loss too.
         excluded: requests whose cost is unknown, and which no sum holds.
         error_nanos: standard error of `saved_nanos`.
     """
@@ -91,6 +114,7 @@ class Savings:
     estimated: Part
     guessed: Part
     failed: Part
+    aside: Part
     excluded: int
     error_nanos: float
 
@@ -117,50 +141,56 @@ class Savings:
 
     @property
     def _parts(self) -> tuple[Part, ...]:
-        return self.measured, self.estimated, self.guessed, self.failed
+        return self.measured, self.estimated, self.guessed, self.failed, self.aside
 
 
 def savings(store: Store, filter: Filter, *, baseline: str, price: Price) -> Savings:
     """What the requests that `filter` lets through saved against `baseline` at `price`."""
     where = conditions(filter, store.tags())
     with store.read() as connection:
-        lengths = _lengths(connection, where, baseline)
+        rows = list(_sums(connection, where, baseline, price))
         unknown = schema.requests.c.cost_nanos.is_(None)
         excluded = connection.execute(
             select(func.count()).select_from(schema.requests).where(*where, unknown)
         ).scalar_one()
-        found = estimate(_spent(connection, where), lengths, baseline=baseline, price=price)
-        return replace(found, excluded=excluded)
+    found = estimate(
+        [spent for spent, _ in rows], _lengths(rows, baseline), baseline=baseline, price=price
+    )
+    return replace(found, excluded=excluded)
 
 
 def estimate(
     spent: Iterable[Spent], lengths: Mapping[Bucket, Lengths], *, baseline: str, price: Price
 ) -> Savings:
-    """The savings of these requests; pure, one pass.
+    """The savings of these requests; pure, one pass, whether they come one by one or in groups.
 
     The error of a bucket has two parts: its average is known only so well (the same for all of its
     requests, so it grows with their number), and each answer strays from the average (grows with
     the root of their number).
     """
-    measured, estimated, guessed, failed = _Sum(), _Sum(), _Sum(), _Sum()
+    measured, estimated, guessed, failed, aside = _Sum(), _Sum(), _Sum(), _Sum(), _Sum()
     rates: dict[Bucket, float] = defaultdict(float)
     squares: dict[Bucket, float] = defaultdict(float)
     guessed_output = 0
-    for request in spent:
-        usage, known = request.usage, lengths.get(request.bucket)
-        if request.model is None:
-            failed.add(request.cost_nanos, 0)
-        elif request.model == baseline:
-            measured.add(request.cost_nanos, request.answer_nanos)
-        elif request.whole and known is not None and known.count >= ENOUGH:
-            expected = replace(usage, output_tokens=round(known.mean), reasoning_tokens=0)
-            estimated.add(request.cost_nanos, breakdown(price, expected).total)
-            rate = rates_at(price, usage.prompt_tokens).output / 1000
-            rates[request.bucket] += rate
-            squares[request.bucket] += rate * rate
+    for group in spent:
+        usage, known = group.usage, lengths.get(group.bucket)
+        tier = rates_at(price, usage.prompt_tokens // group.count)  # all of it lies in one
+        if group.aside:
+            aside.add(group, 0)
+        elif group.model is None:
+            failed.add(group, 0)
+        elif group.model == baseline:
+            measured.add(group, group.answer_nanos)
+        elif group.whole and known is not None and known.count >= ENOUGH:
+            output = round(known.mean) * group.count
+            expected = replace(usage, output_tokens=output, reasoning_tokens=0)
+            estimated.add(group, at_rates(tier, expected).total)
+            rate = tier.output / 1000
+            rates[group.bucket] += group.count * rate
+            squares[group.bucket] += group.count * rate * rate
         else:
-            cost = breakdown(price, usage)
-            guessed.add(request.cost_nanos, cost.total)
+            cost = at_rates(tier, usage)
+            guessed.add(group, cost.total)
             guessed_output += cost.output
     variance = (OWN_LENGTH_ERROR * guessed_output) ** 2
     for bucket, rate in rates.items():
@@ -171,6 +201,7 @@ def estimate(
         estimated=estimated.part(),
         guessed=guessed.part(),
         failed=failed.part(),
+        aside=aside.part(),
         excluded=0,
         error_nanos=sqrt(variance),
     )
@@ -182,9 +213,9 @@ class _Sum:
     def __init__(self) -> None:
         self._requests = self._spent = self._baseline = 0
 
-    def add(self, spent: Nanos, baseline: Nanos) -> None:
-        self._requests += 1
-        self._spent += spent
+    def add(self, spent: Spent, baseline: Nanos) -> None:
+        self._requests += spent.count
+        self._spent += spent.cost_nanos
         self._baseline += baseline
 
     def part(self) -> Part:
@@ -202,71 +233,115 @@ _answering = and_(
 _comparable = or_(_attempts.role.is_(None), _attempts.role != Role.LOCAL.value)
 """The small local model that answers for want of a key stands in for nobody."""
 
+_LOCAL_PROVIDER = "local"
 
-def _lengths(
-    connection: Connection, where: Sequence[ColumnElement[bool]], baseline: str
-) -> dict[Bucket, Lengths]:
-    output = _attempts.output_tokens
-    query = (
+_plain = and_(
+    _requests.attempts <= 1,
+    or_(_requests.provider.is_(None), _requests.provider != _LOCAL_PROVIDER),
+)
+"""Requests whose own row says all: no attempt must be looked up beside it."""
+
+_TOKENS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cache_write_1h_tokens",
+)
+
+
+def _sums(
+    connection: Connection, where: Sequence[ColumnElement[bool]], baseline: str, price: Price
+) -> Iterator[tuple[Spent, int]]:
+    """Requests by bucket, tier and who answered, each with the sum of squared output lengths."""
+    known = (*where, _requests.cost_nanos.is_not(None))
+    alone = select(
+        *_marks(_requests.answered_model, _requests, baseline, price),
+        _requests.answered_cost_nanos.label("answer_nanos"),
+        *(_requests[name].label(name) for name in _TOKENS),
+    ).where(*known, _plain)
+    joined = (
         select(
-            _requests.complexity,
-            _requests.category,
-            func.count(),
-            func.sum(output),
-            func.sum(output * output),
-        )
-        .select_from(schema.requests.join(schema.attempts, _answering))
-        .where(*where, _requests.answered_model == baseline, _requests.status == Status.OK.value)
-        .group_by(_requests.complexity, _requests.category)
-    )
-    found: dict[Bucket, Lengths] = {}
-    for complexity, category, count, total, squares in connection.execute(query):
-        mean = float(total) / count
-        spread = max(0.0, float(squares) - count * mean * mean)
-        variance = spread / (count - 1) if count > 1 else 0.0
-        found[complexity, category] = Lengths(count=count, mean=mean, variance=variance)
-    return found
-
-
-def _spent(connection: Connection, where: Sequence[ColumnElement[bool]]) -> Iterator[Spent]:
-    query = (
-        select(
-            _requests.complexity,
-            _requests.category,
-            _requests.cost_nanos,
-            _requests.status,
-            _attempts.model,
-            _attempts.cost_nanos,
-            _attempts.input_tokens,
-            _attempts.output_tokens,
-            _attempts.cache_read_tokens,
-            _attempts.cache_write_tokens,
-            _attempts.reasoning_tokens,
-            _attempts.cache_write_1h_tokens,
+            *_marks(_attempts.model, _attempts, baseline, price),
+            _attempts.cost_nanos.label("answer_nanos"),
+            *(_attempts[name].label(name) for name in _TOKENS),
         )
         .select_from(schema.requests.outerjoin(schema.attempts, _answering))
-        .where(*where, _requests.cost_nanos.is_not(None), _comparable)
+        .where(*known, not_(_plain), _comparable)
     )
-    rows = connection.execution_options(yield_per=5_000).execute(query)
-    for complexity, category, cost, status, model, answer, *tokens in rows:
-        yield Spent(
-            bucket=(complexity, category),
-            cost_nanos=cost,
-            model=model,
-            usage=_usage(*tokens) if model is not None else Usage(),
-            answer_nanos=answer or 0,
-            whole=status == Status.OK.value,
+    for query in (alone, joined):
+        yield from _grouped(connection, query.subquery(), baseline)
+
+
+def _marks(
+    model: ColumnElement[Any], tokens: Any, baseline: str, price: Price
+) -> list[ColumnElement[Any]]:
+    """What requests are grouped by, and their cost."""
+    prompt = tokens.input_tokens + tokens.cache_read_tokens + tokens.cache_write_tokens
+    tier: ColumnElement[Any] = literal(0)
+    for number, (least, _) in enumerate(price.tiers[1:], 1):
+        tier = case((prompt >= least, number), else_=tier)
+    return [
+        _requests.complexity.label("complexity"),
+        _requests.category.label("category"),
+        case((model.is_(None), 0), (model == baseline, 1), else_=2).label("who"),
+        (_requests.status == Status.OK.value).label("whole"),
+        (_requests.surface == Surface.QUALITY.value).label("aside"),
+        tier.label("tier"),
+        _requests.cost_nanos.label("cost_nanos"),
+    ]
+
+
+_OTHERS = "(others)"
+"""No model's name: which of them it was does not matter here."""
+
+_KEYS = ("complexity", "category", "who", "whole", "aside", "tier")
+
+
+def _grouped(connection: Connection, rows: Subquery, baseline: str) -> Iterator[tuple[Spent, int]]:
+    column = rows.c
+    keys = [column[name] for name in _KEYS]
+    query = select(
+        *keys,
+        func.count(),
+        func.sum(column.cost_nanos),
+        func.coalesce(func.sum(column.answer_nanos), 0),
+        func.sum(column.output_tokens * column.output_tokens),
+        *(func.sum(column[name]) for name in _TOKENS),
+    ).group_by(*keys)
+    for complexity, category, who, whole, aside, _, *sums in connection.execute(query):
+        # PostgreSQL sums BIGINT as NUMERIC; an outer join sums nothing as NULL
+        count, cost, answer, squares, *tokens = (int(value or 0) for value in sums)
+        fields: dict[str, Any] = dict(zip(_TOKENS, tokens, strict=True))
+        yield (
+            Spent(
+                bucket=(complexity, category),
+                count=count,
+                cost_nanos=cost,
+                model=(None, baseline, _OTHERS)[who],
+                usage=Usage(**fields),
+                answer_nanos=answer,
+                whole=bool(whole),
+                aside=bool(aside),
+            ),
+            squares,
         )
 
 
-def _usage(
-    fresh: int, output: int, read: int, written: int, reasoning: int, written_1h: int
-) -> Usage:
-    return Usage(
-        input_tokens=fresh,
-        output_tokens=output,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        reasoning_tokens=reasoning,
-        cache_write_1h_tokens=written_1h,
-    )
+def _lengths(rows: Iterable[tuple[Spent, int]], baseline: str) -> dict[Bucket, Lengths]:
+    """Of the baseline's own whole answers."""
+    sums: dict[Bucket, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for group, squares in rows:
+        if group.model == baseline and group.whole and not group.aside:
+            found = sums[group.bucket]
+            found[0] += group.count
+            found[1] += group.usage.output_tokens
+            found[2] += squares
+    return {bucket: _length(*found) for bucket, found in sums.items()}
+
+
+def _length(count: int, total: int, squares: int) -> Lengths:
+    mean = total / count
+    spread = max(0.0, squares - count * mean * mean)
+    return Lengths(count=count, mean=mean, variance=spread / (count - 1) if count > 1 else 0.0)
