@@ -188,25 +188,27 @@ def _form(judged: Judged, text: str) -> Iterator[str]:
         yield "k:identifiers"
     if _SUMS.search(text):
         yield "k:sum"
-    if _LATIN_C.search(text):
+    if ("+" in text or "#" in text) and _LATIN_C.search(text):
         yield "c:code-language"
     if text.rstrip()[-1:] in ("?", "？", "؟"):
         yield "k:asks-last"
     elif "?" in text or "？" in text or "؟" in text:
         yield "k:asks"
-    commas = text.count(",") + text.count("，") + text.count("、") + text.count("،")
-    density = commas / (1 + sum(map(text.count, ".!?。！？؟।\n")))
-    if not commas:
-        yield "k:commas-none"
-    elif density < 1:
-        yield "k:commas-few"
-    else:
-        yield (
-            "k:commas-some" if density < 2 else "k:commas-many" if density < 4 else "k:commas-list"
-        )
+    yield _commas(text)
     if ":" in text or "：" in text:
         yield "k:colon"
     if ";" in text:
         yield "k:semicolon"
     if any(mark in text for mark in '"“«「„'):
         yield "k:quote"
+
+
+def _commas(text: str) -> str:
+    """How many commas there are to a sentence."""
+    commas = sum(map(text.count, "," if text.isascii() else ",，、،"))
+    if not commas:
+        return "k:commas-none"
+    density = commas / (1 + sum(map(text.count, ".!?\n" if text.isascii() else ".!?。！？؟।\n")))
+    if density < 1:
+        return "k:commas-few"
+    return "k:commas-some" if density < 2 else "k:commas-many" if density < 4 else "k:commas-list"

@@ -23,6 +23,9 @@ COMPLEXITIES = tuple(Complexity)
 CATEGORIES = tuple(Category)
 _LABELS = len(COMPLEXITIES) + len(CATEGORIES)
 _ROW = Struct(f"<{_LABELS + 1}h")
+_LANES = Struct(f"<{_LABELS + 1}I")
+_LOWEST = 2**15
+"""Added to every number of a row, so that none is negative in its lane."""
 _DIFFICULTY = (0.08, 0.45, 0.88)
 """Rough chance that a weak model fails, by complexity."""
 
@@ -50,14 +53,22 @@ class Weights:
     offset: float
     pieces: Callable[[str], tuple[int, ...]] = field(init=False, compare=False)
     """The rows of a word's pieces; the last few thousand words are remembered."""
+    lanes: Callable[[int], int] = field(init=False, compare=False)
+    """A row as one integer of a lane of 32 bits for each of its numbers: rows are then summed by
+    one addition each, which takes a fifth of the time. The last few thousand are remembered."""
 
     def __post_init__(self) -> None:
-        places = self.places
+        places, rows = self.places, self.rows
 
         def rows_of(word: str) -> tuple[int, ...]:
             return tuple(places[name] for name in pieces(word, places))
 
+        def lanes_of(place: int) -> int:
+            numbers = _ROW.unpack_from(rows, _ROW.size * place)
+            return int.from_bytes(_LANES.pack(*(n + _LOWEST for n in numbers)), "little")
+
         object.__setattr__(self, "pieces", lru_cache(maxsize=4096)(rows_of))
+        object.__setattr__(self, "lanes", lru_cache(maxsize=8192)(lanes_of))
 
 
 @lru_cache(maxsize=1)
@@ -115,13 +126,11 @@ def score(weights: Weights, judged: Judged) -> Sequence[float]:
             place = places.get(f"v:{name[2:]}")
             if place is not None:
                 found.add(place)
-    rows, size = weights.rows, _ROW.size
-    totals = [
-        sum(column)
-        for column in zip(*[_ROW.unpack_from(rows, size * i) for i in found], strict=True)
-    ]
-    norm = weights.step / math.sqrt(max(totals[_LABELS] * weights.norm_step, 1.0))
-    return [total * norm for total in totals[:_LABELS]]
+    lanes = sum(map(weights.lanes, found)).to_bytes(_LANES.size, "little")
+    lowest = _LOWEST * len(found)
+    *scores, share = [lane - lowest for lane in _LANES.unpack(lanes)]
+    norm = weights.step / math.sqrt(max(share * weights.norm_step, 1.0))
+    return [total * norm for total in scores]
 
 
 def _softmax(scores: Sequence[float], temperature: float) -> list[float]:
