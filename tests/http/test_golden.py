@@ -30,6 +30,7 @@ from tests.support.upstream import DONE, Upstream, send
 _INVENTED: Json = {
     "x_nested": {"π": [[[]], {}, {"": None, 'a\u0000b"\\/': "\u2028😀\ufffe"}]},
     "x_numbers": [2**64 - 1, -(2**63), 2**53 + 1, 1e-7, 5e-324, 1.7976931348623157e308, -0.0, 1.0],
+    "x_integers": [2**64, -(2**63) - 1, 10**100],
     "x_nothing": [None, [], {}, "", False, 0],
 }
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-
+from mmrouter.dialects import exact
 from mmrouter.errors import InvalidRequestError
 from mmrouter.types import Needs, Usage
 
@@ -129,7 +128,7 @@ def bound_tokens(body: Json, images: Sequence[Json]) -> int:
 
 def _json_bytes(value: Json) -> int:
     try:
-        return len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        return len(exact.dumps(value))
     except TypeError as error:
         raise InvalidRequestError(f"The request cannot be sent as JSON: {error}") from None
 

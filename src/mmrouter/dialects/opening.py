@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-import orjson
-
+from mmrouter.dialects import exact
 from mmrouter.dialects.base import items
 from mmrouter.types import Dialect, Request
 
@@ -18,5 +17,5 @@ def opening(request: Request) -> str:
         given = next(turns, None)
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict):
         given = given[0].get("text", given)  # a text alone is the same in both its forms
-    raw = orjson.dumps(given, default=str, option=orjson.OPT_NON_STR_KEYS)
+    raw = exact.dumps(given, default=str)
     return blake2b(raw, digest_size=16).hexdigest()

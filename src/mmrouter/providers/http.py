@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 import orjson
 
 from mmrouter import errors
-from mmrouter.dialects import DIALECTS, Reader
+from mmrouter.dialects import DIALECTS, Reader, exact
 from mmrouter.dialects.base import count, mapping
 from mmrouter.providers import failures
 from mmrouter.providers.base import Answer, Call, Chunk, Finish, ProviderBase
@@ -118,7 +118,7 @@ class HttpProvider(ProviderBase):
         sent = dialect.prepare(call.body, target.upstream, stream=call.stream)
         if target.prompt_caching and call.dialect is Dialect.MESSAGES:
             sent = annotate(sent)
-        body = orjson.dumps(sent, option=orjson.OPT_NON_STR_KEYS)
+        body = exact.dumps(sent)
         response = await self._client.post(endpoint, body, by, call.forward_headers)
         if response.status == 200:
             return response

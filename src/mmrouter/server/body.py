@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from mmrouter.config.schema import ServerConfig
+from mmrouter.dialects import exact
 from mmrouter.errors import InvalidRequestError
 from mmrouter.server.http import ClientGoneError, Exchange
 from mmrouter.server.refusals import BodyTooLargeError, UnsupportedMediaError
@@ -24,7 +25,7 @@ async def read_json(exchange: Exchange, limits: ServerConfig) -> dict[str, Any]:
     _check_type(exchange)
     raw = await _read(exchange, limits.max_body_bytes)
     try:
-        body = orjson.loads(raw)
+        body = exact.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequestError(f"The body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
