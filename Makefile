@@ -51,8 +51,8 @@ format: setup  ## Let ruff write the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## Measure; see benchmarks/README.md
-	$(BIN)/python benchmarks/http/run.py
+bench: setup  ## Measure the server beside its peers, which go into /tmp/mmbench (MMROUTER_BENCH_DIR)
+	$(BIN)/python benchmarks/http/run.py --install-peers --rounds 3 direct bare mmrouter litellm portkey
 
 dashboard: setup  ## Build the dashboard's page into the package; commit what it writes
 	cd dashboard && npm run --silent build
