@@ -176,6 +176,17 @@ export interface Attempt {
 export interface Story extends Omit<RequestRow, "attempts"> {
   attempts: Attempt[];
   feedback: { score: number; comment: string | null; source: string; created: number }[];
+  judgements: {
+    verdict: "win" | "tie" | "loss" | null;
+    score: number | null;
+    baseline_score: number | null;
+    baseline_model: string;
+    judge_model: string;
+    detail: { fault?: string };
+  }[];
+  continuation: string | null;
+  switch_nanos: number | null;
+  switch_saving_nanos: number | null;
   reasons: string[];
   requested_model: string;
   wanted_model: string | null;
@@ -281,20 +292,113 @@ export interface Trial {
   }[];
 }
 
+export interface BreakerChange {
+  id: number;
+  at: number;
+  provider: string;
+  model: string | null;
+  phase: "open" | "half_open" | "closed";
+  cause: string | null;
+}
+
 export interface Breakers {
   known: boolean;
   threshold: number;
   reset_ms: number;
   open: string[];
+  changes: BreakerChange[];
 }
 
-export interface Variants {
-  variants: { name: string; requests: number; cost_nanos: number; failed: number; latency_ms: number }[];
+export interface BeliefRow {
+  complexity: Level;
+  category: Category;
+  model: string;
+  mean: number;
+  interval90: [number, number];
+  count: number;
+  effective_count: number;
+  last: number | null;
+  configured: number | null;
+  tried: number | null;
 }
 
-export interface AlertSettings {
+export interface Beliefs {
   enabled: boolean;
-  rules: string[];
+  strategy: string;
+  min_feedback_count: number;
+  beliefs: BeliefRow[];
+}
+
+export interface Interval {
+  count: number;
+  mean: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface Against {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  decided: boolean;
+  still_needed: number | null;
+}
+
+export type Metric = "cost_usd" | "latency_ms" | "error_rate" | "feedback" | "judge_score";
+
+export interface VariantReport {
+  name: string;
+  share: number;
+  source: string;
+  halted: string | null;
+  requests: number;
+  failed: number;
+  metrics: Record<Metric, Interval>;
+  against_control: Record<Metric, Against> | null;
+}
+
+export interface ExperimentReport {
+  name: string;
+  running: boolean;
+  created: number;
+  stopped: number | null;
+  reason: string | null;
+  unit: string;
+  guardrail_error_rate: number | null;
+  variants: VariantReport[];
+}
+
+export interface Experiments {
+  experiments: ExperimentReport[];
+}
+
+export interface AlertRule {
+  rule: string;
+  on: boolean;
+  subject: string;
+  value: number | null;
+  threshold: number;
+  unit: "share" | "ms" | "usd" | "count";
+  firing: boolean;
+  text: string;
+}
+
+export interface AlertStatus {
+  enabled: boolean;
+  rules: AlertRule[];
+  up: { rule: string; subject: string; told: number }[];
+  channels: string[];
   cooldown_s: number;
-  webhook: boolean;
+}
+
+export interface AlertHistory {
+  alerts: {
+    id: number;
+    at: number;
+    rule: string;
+    subject: string;
+    kind: "raised" | "recovered" | "test";
+    text: string;
+    delivered: Record<string, string | null>;
+  }[];
 }

@@ -5,15 +5,15 @@ import { colour } from "../parts/colour";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
 import { Empty } from "../parts/states";
-import { belief } from "../belief";
 import { useFilters } from "../filters";
-import { count, duration, money, percent, plural, short } from "../format";
-import type { Breakers, Model, Models, PriceTier } from "../types";
+import { count, day, duration, money, percent, plural, short } from "../format";
+import type { BeliefRow, Beliefs, Breakers, Model, Models, PriceTier } from "../types";
 
 export default function ModelsPage() {
   const { query } = useFilters();
   const models = useData<Models>(`models?${query}`);
   const breakers = useData<Breakers>("breakers");
+  const beliefs = useData<Beliefs>("beliefs");
   return (
     <>
       <FilterBar title="Models and providers" />
@@ -24,7 +24,7 @@ export default function ModelsPage() {
             <section className="two even">
               <div className="card">
                 <h2>What people say of the answers</h2>
-                <Beliefs models={data.models} />
+                <Data query={beliefs}>{(found) => <BeliefList found={found} />}</Data>
               </div>
               <div className="card">
                 <h2>Circuit breakers</h2>
@@ -118,17 +118,10 @@ function pair(times: { p50: number | null; p95: number | null } | undefined): st
   return times ? `${duration(times.p50)} / ${duration(times.p95)}` : "–";
 }
 
-function Beliefs({ models }: { models: Model[] }) {
-  const rated = models
-    .map((model) => ({
-      model,
-      count: model.feedback.reduce((sum, row) => sum + row.count, 0),
-      score: model.feedback.reduce((sum, row) => sum + row.sum, 0),
-    }))
-    .filter((row) => row.count > 0);
-  if (rated.length === 0)
+function BeliefList({ found }: { found: Beliefs }) {
+  if (found.beliefs.length === 0)
     return (
-      <Empty title="No feedback in this view">
+      <Empty title="No feedback yet">
         <p>
           Rate answers with the thumbs in a request&apos;s story, with{" "}
           <code>POST /v1/feedback</code>, or with <code>mmrouter feedback</code>.
@@ -136,85 +129,130 @@ function Beliefs({ models }: { models: Model[] }) {
       </Empty>
     );
   return (
-    <div className="wide" tabIndex={0} role="region" aria-label="Feedback by model">
-    <table className="plain-table">
-      <thead>
-        <tr>
-          <th scope="col">Model</th>
-          <th scope="col">Good</th>
-          <th scope="col" className="belief-column">
-            Share of good answers: 90% sure
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {rated.map(({ model, count: ratings, score }, index) => {
-          const { mean, low, high } = belief(score, ratings);
-          return (
-            <tr key={model.name}>
-              <th scope="row">{model.name}</th>
-              <td>
-                {score.toLocaleString("en-US", { maximumFractionDigits: 1 })} of {ratings}
-              </td>
-              <td>
-                <svg
-                  className="belief"
-                  viewBox="0 0 100 10"
-                  preserveAspectRatio="none"
-                  role="img"
-                  aria-label={`${percent(mean, 0)}, between ${percent(low, 0)} and ${percent(high, 0)}`}
-                >
-                  <rect className="track" y="4" width="100" height="2" />
-                  <rect
-                    x={low * 100}
-                    y="2"
-                    width={(high - low) * 100}
-                    height="6"
-                    opacity="0.45"
-                    fill={colour(index)}
-                  />
-                  <rect x={mean * 100 - 0.7} width="1.4" height="10" fill={colour(index)} />
-                </svg>
-                <span className="small">
-                  {percent(low, 0)} – {percent(high, 0)}
-                </span>
-              </td>
+    <>
+      <div className="wide" tabIndex={0} role="region" aria-label="Feedback by model">
+        <table className="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">Model</th>
+              <th scope="col" className="left">
+                For
+              </th>
+              <th scope="col">Scores</th>
+              <th scope="col" className="belief-column">
+                Share of good answers: 90% sure
+              </th>
+              <th scope="col">Place, then and now</th>
             </tr>
-          );
-        })}
-      </tbody>
-    </table>
-    </div>
+          </thead>
+          <tbody>
+            {found.beliefs.map((row, index) => (
+              <BeliefLine key={`${row.complexity} ${row.category} ${row.model}`} row={row} index={index} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="small muted">
+        {found.enabled
+          ? `Adaptive routing is on (${found.strategy}): places follow feedback.`
+          : "Adaptive routing is off (adaptive.enabled): places stay as configured."}
+      </p>
+    </>
+  );
+}
+
+function BeliefLine({ row, index }: { row: BeliefRow; index: number }) {
+  const [low, high] = row.interval90;
+  return (
+    <tr>
+      <th scope="row">{row.model}</th>
+      <td className="left">
+        {row.complexity}/{row.category}
+      </td>
+      <td>{count(row.count)}</td>
+      <td>
+        <svg
+          className="belief"
+          viewBox="0 0 100 10"
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`${percent(row.mean, 0)}, between ${percent(low, 0)} and ${percent(high, 0)}`}
+        >
+          <rect className="track" y="4" width="100" height="2" />
+          <rect
+            x={low * 100}
+            y="2"
+            width={(high - low) * 100}
+            height="6"
+            opacity="0.45"
+            fill={colour(index)}
+          />
+          <rect x={row.mean * 100 - 0.7} width="1.4" height="10" fill={colour(index)} />
+        </svg>
+        <span className="small">
+          {percent(low, 0)} – {percent(high, 0)}
+        </span>
+      </td>
+      <td>
+        {row.configured ?? "–"} → {row.tried ?? "–"}
+      </td>
+    </tr>
   );
 }
 
 function BreakerList({ breakers }: { breakers: Breakers }) {
-  if (!breakers.known)
-    return (
-      <Empty title="Known to the serving process">
-        <p>
-          Breakers live where requests are served: open <code>/dashboard</code> of{" "}
-          <code>mmrouter serve</code>.
-        </p>
-      </Empty>
-    );
   const rule = `One opens after ${plural(breakers.threshold, "failure")} in a row, for ${duration(breakers.reset_ms)}.`;
-  if (breakers.open.length === 0)
-    return (
-      <>
-        <p className="good">All closed: no model is being passed over.</p>
-        <p className="small muted">{rule}</p>
-      </>
-    );
   return (
     <>
-      <ul className="bad">
-        {breakers.open.map((name) => (
-          <li key={name}>{name} is failing: passed over while another model can answer</li>
-        ))}
-      </ul>
+      {!breakers.known ? (
+        <p>
+          What is open now is known where requests are served: open <code>/dashboard</code> of{" "}
+          <code>mmrouter serve</code>.
+        </p>
+      ) : breakers.open.length === 0 ? (
+        <p className="good">All closed: no model is being passed over.</p>
+      ) : (
+        <ul className="bad">
+          {breakers.open.map((name) => (
+            <li key={name}>{name} is failing: passed over while another model can answer</li>
+          ))}
+        </ul>
+      )}
       <p className="small muted">{rule}</p>
+      {breakers.changes.length > 0 && <Changes breakers={breakers} />}
     </>
+  );
+}
+
+function Changes({ breakers }: { breakers: Breakers }) {
+  return (
+    <div className="wide" tabIndex={0} role="region" aria-label="History of breakers">
+      <table className="plain-table">
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col" className="left">
+              Breaker of
+            </th>
+            <th scope="col" className="left">
+              Became
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {breakers.changes.slice(0, 20).map((change) => (
+            <tr key={change.id}>
+              <th scope="row">{day(change.at)}</th>
+              <td className="left">{change.model ?? `${change.provider} (provider)`}</td>
+              <td className={`left ${change.phase === "open" ? "bad" : ""}`}>
+                {change.phase.replace("_", " ")}
+                {change.cause && <span className="note">{change.cause}</span>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

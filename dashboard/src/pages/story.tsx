@@ -94,6 +94,20 @@ function Whole({ story }: { story: Story }) {
           </p>
         )}
       </Section>
+      {story.continuation && (
+        <Section title="The conversation so far">
+          <Facts
+            rows={[
+              ["It", CONTINUED[story.continuation] ?? story.continuation],
+              ["Leaving its model costs", story.switch_nanos === null ? null : money(story.switch_nanos)],
+              [
+                "The other one saves",
+                story.switch_saving_nanos === null ? null : money(story.switch_saving_nanos),
+              ],
+            ]}
+          />
+        </Section>
+      )}
       <Section title={`Calls (${story.attempts.length})`}>
         {story.attempts.length === 0 ? (
           <p>Nobody was called.</p>
@@ -110,10 +124,30 @@ function Whole({ story }: { story: Story }) {
       </Section>
       <Section title="Was the answer good?">
         <Thumbs story={story} />
+        <ul className="small">
+          {story.judgements.map((one, index) => (
+            <li key={index}>
+              {one.judge_model}, against {one.baseline_model}:{" "}
+              {one.verdict ? VERDICTS[one.verdict] : `not judged, ${one.detail.fault ?? ""}`}
+              {one.score !== null &&
+                ` (${percent(one.score, 0)}, the baseline ${percent(one.baseline_score, 0)})`}
+            </li>
+          ))}
+        </ul>
       </Section>
     </>
   );
 }
+
+const CONTINUED: Record<string, string> = {
+  same: "goes on with its model, which the route names too",
+  tied: "is tied to who can read its history",
+  pinned: "stays with the model that asked for this tool",
+  stayed: "stays: a switch costs more than it saves",
+  switched: "moves: a switch saves more than it costs, or the turn is harder",
+};
+
+const VERDICTS = { win: "better", tie: "as good", loss: "worse" } as const;
 
 function Conversation({ session }: { session: string }) {
   const search = new URLSearchParams(useSearch());

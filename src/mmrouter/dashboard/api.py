@@ -68,7 +68,8 @@ class Api:
             ("GET", "models"): self._models,
             ("GET", "breakers"): self._breakers,
             ("GET", "grid"): self._grid,
-            ("GET", "variants"): self._variants,
+            ("GET", "experiments"): self._experiments,
+            ("POST", "experiments"): self._experiment,
             ("GET", "alerts"): self._alerts,
             ("POST", "alerts"): self._test_alerts,
             ("POST", "trial"): self._trial,
@@ -196,11 +197,19 @@ class Api:
             ("grid", filter), lambda: grid.grid(self._store, filter, self._parts.config)
         )
 
-    async def _variants(self, question: Question) -> Any:
-        filter = question.filter
-        return await self._memo.get(
-            ("variants", filter), lambda: experiments.variants(self._store, filter)
-        )
+    async def _experiments(self, question: Question) -> Any:
+        return await self._memo.get("experiments", lambda: experiments.reports(self._store))
+
+    async def _experiment(self, question: Question) -> Json:
+        name, _, verb = question.name.partition("/")
+        if name and verb != "stop":
+            raise InvalidRequestError("An experiment takes a stop")
+        try:
+            if name:
+                return await experiments.stop(self._store, name)
+            return await experiments.create(self._store, self._parts.config, question)
+        finally:
+            self._memo.forget()
 
     async def _alerts(self, question: Question) -> Json:
         match question.name:

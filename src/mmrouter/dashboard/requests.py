@@ -11,7 +11,7 @@ from mmrouter.dashboard.question import Question
 from mmrouter.errors import InvalidRequestError
 from mmrouter.tracker import schema
 from mmrouter.tracker.records import Row
-from mmrouter.tracker.store import Filter, Store, conditions
+from mmrouter.tracker.store import Filter, Store, conditions, plain
 
 Json = dict[str, Any]
 
@@ -76,11 +76,21 @@ def count(store: Store, filter: Filter) -> Json:
 
 
 def story(store: Store, id: str) -> Row | None:
-    """All that the books know of a request, with its attempts and feedback."""
+    """All that the books know of a request, with its attempts, feedback and judgements."""
     row = store.request(id)
     if row is None:
         return None
-    return row | {name: orjson.loads(row[name]) for name in ("tags", "reasons")}
+    read = {name: orjson.loads(row[name]) for name in ("tags", "reasons")}
+    return row | read | {"judgements": _judgements(store, row["id"])}
+
+
+def _judgements(store: Store, id: str) -> list[Json]:
+    """What judges said of the answer, oldest first."""
+    table = schema.judgements
+    query = select(table).where(table.c.request_id == id).order_by(table.c.id)
+    with store.read() as connection:
+        rows = [plain(row) for row in connection.execute(query)]
+    return [row | {"detail": orjson.loads(row["detail"])} for row in rows]
 
 
 def _order(question: Question) -> tuple[ColumnElement[Any], bool]:
