@@ -209,6 +209,12 @@ def test_thanks_carry_nothing(text: str) -> None:
     assert (found.text, found.context, found.follow_up) == (text, "", False)
 
 
+@pytest.mark.parametrize("text", ["only keys", "population?", "with flex", "start"])
+def test_a_fragment_belongs_to_what_went_before(text: str) -> None:
+    found = judged(user("How tall is Elbrus?"), assistant("5,642 m."), user(text))
+    assert found.context == "How tall is Elbrus?"
+
+
 def test_a_new_question_after_hard_talk_stands_alone() -> None:
     hard = [user("Design a multi-region ledger."), assistant("Here is the design…")]
     assert judged(*hard, user("capital of Peru?")).context == ""

@@ -10,6 +10,9 @@ from mmrouter.classifier import follow_up_words as words
 MOST_WORDS = 16
 """A follow-up is short; a longer turn says itself what it wants."""
 
+FRAGMENT = 2
+"""So few words ("population?", "only keys") hardly ever ask for a thing by themselves."""
+
 
 def _any(block: str) -> str:
     """One alternation of a block of words."""
@@ -130,6 +133,8 @@ def leans_back(text: str) -> bool:
     if continues(text):
         return length <= MOST_WORDS or size(_SENTENCE_END.split(text, 1)[0]) <= 6
     if _AND.match(text):
+        return True
+    if length <= FRAGMENT:
         return True
     if length > 6:
         return False
