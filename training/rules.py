@@ -1,6 +1,6 @@
 """Fits the weights of the rules classifier and writes src/mmrouter/classifier/rules_data/.
 
-    python training/rules.py --vectors /tmp/base.npz            # all but the held-out a4.jsonl
+    python training/rules.py --vectors /tmp/base.npz            # all but the held-out a4 and a10
     python training/rules.py --vectors /tmp/base.npz --check    # without a5.jsonl, scored on it
 
 Needs scikit-learn beside mmrouter, and the vectors that training/encoder.py writes. Two logistic
@@ -32,7 +32,7 @@ from mmrouter.eval.dataset import Row, read_rows
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "mmrouter" / "classifier"
-FIT = ("a1", "a2", "a3", "a6", "a7")
+FIT = ("a1", "a2", "a3", "a6", "a7", "a8", "a11", "a12")
 DEV = "a5"
 
 SCALE = {"c": 2.0, "p": 0.7, "b": 0.8, "g": 0.7}
