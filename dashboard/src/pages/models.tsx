@@ -21,16 +21,14 @@ export default function ModelsPage() {
         {(data) => (
           <div className="stack">
             <Calls data={data} />
-            <section className="two even">
-              <div className="card">
-                <h2>What people say of the answers</h2>
-                <Data query={beliefs}>{(found) => <BeliefList found={found} />}</Data>
-              </div>
-              <div className="card">
-                <h2>Circuit breakers</h2>
-                <Data query={breakers}>{(found) => <BreakerList breakers={found} />}</Data>
-              </div>
-            </section>
+            <div className="card">
+              <h2>What people say of the answers</h2>
+              <Data query={beliefs}>{(found) => <BeliefList found={found} />}</Data>
+            </div>
+            <div className="card">
+              <h2>Circuit breakers</h2>
+              <Data query={breakers}>{(found) => <BreakerList breakers={found} />}</Data>
+            </div>
             <div className="card">
               <h2>Prices in force</h2>
               <Prices models={data.models} />

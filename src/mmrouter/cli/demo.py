@@ -7,9 +7,11 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+_TRIAL = "small-for-medium"
 _SEED = 7
 
 
@@ -36,7 +38,7 @@ def demo(
       mmrouter demo --requests 1000 --port 8001 --no-open
     """
     from mmrouter.demo.cloud import simulated_cloud
-    from mmrouter.demo.config import demo_config
+    from mmrouter.demo.config import demo_config, thriftier
 
     with (
         tempfile.TemporaryDirectory(prefix="mmrouter-demo-") as folder,
@@ -45,22 +47,32 @@ def demo(
         import yaml
 
         source = Path(folder) / "demo.yaml"
-        source.write_text(yaml.safe_dump(demo_config(cloud.base_url), sort_keys=False), "utf-8")
+        config = demo_config(cloud.base_url)
+        source.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
         books = db or str(Path(folder) / "demo.db")
-        _fill(source, books, requests, min(local, requests))
+        _fill(source, thriftier(config), books, requests, min(local, requests))
         if serve:
             _serve(source, books, host, port, browse)
 
 
-def _fill(source: Path, books: str, requests: int, local: int) -> None:
+def _fill(source: Path, other: dict[str, Any], books: str, requests: int, local: int) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
     from mmrouter.bootstrap import build
-    from mmrouter.demo.fill import demo_now, fill
+    from mmrouter.cli.books import opened
+    from mmrouter.config import Config, load_config
+    from mmrouter.demo.fill import demo_now, experiment, fill
     from mmrouter.demo.prompts import day
+    from mmrouter.tracker import experiments
 
     asked = day(requests, local, _SEED, datetime.now().astimezone().hour)
+    config = load_config(source)
+    with opened(config, books) as store:
+        if experiments.running(store) is None and experiments.named(store, _TRIAL) is None:
+            experiments.create(
+                store, experiment(_TRIAL, config, Config.model_validate(other), asked)
+            )
 
     async def run(progress: Progress) -> None:
         task = progress.add_task("A day of requests", total=len(asked))

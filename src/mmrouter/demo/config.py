@@ -67,4 +67,13 @@ def demo_config(base_url: str) -> dict[str, Any]:
             "tags": {"nightly": {"daily_limit": 0.4}},
         },
         "tracker": {"store_prompts": True},
+        "alerts": {"enabled": True, "rules": ["cost_spike", "error_rate", "budget_warning"]},
     }
+
+
+def thriftier(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with the small model for all that is of medium weight: what the demo's experiment
+    tries."""
+    small = {"model": "sim-small", "fallbacks": ["sim-medium"]}
+    routes = config["routes"] | {"medium": dict.fromkeys(config["routes"]["medium"], small)}
+    return config | {"routes": routes}

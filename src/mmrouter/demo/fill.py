@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 
+from mmrouter.config.schema import Config
+from mmrouter.decide.experiment import CONTROL, Unit
 from mmrouter.demo.prompts import Asked
 from mmrouter.errors import MMRouterError
 from mmrouter.providers.base import Chunk
 from mmrouter.router.ids import new_request_id
 from mmrouter.router.parts import Parts
 from mmrouter.router.pipeline import Done
+from mmrouter.tracker.experiments import Arm, Experiment
 from mmrouter.types import Dialect, Request, Surface
 
 _AT_ONCE = 16
@@ -28,6 +31,16 @@ _shift: ContextVar[float] = ContextVar("shift", default=0.0)
 def demo_now() -> float:
     """Unix seconds by the clock of the made-up request that asks, which stands in the past."""
     return time.time() - _shift.get()
+
+
+def experiment(name: str, config: Config, other: Config, asked: Sequence[Asked]) -> Experiment:
+    """One that has run for the whole day."""
+    began = time.time() - max((asking.ago_s for asking in asked), default=0.0) - 1
+    arms = (
+        Arm(name=CONTROL, share=0.5, source="demo.yaml", config=config.model_dump_json()),
+        Arm(name="thriftier", share=0.5, source="demo.yaml", config=other.model_dump_json()),
+    )
+    return Experiment(name=name, created=began, unit=Unit.PROMPT, arms=arms, halted={})
 
 
 async def fill(parts: Parts, asked: Sequence[Asked], seed: int, step: Callable[[], None]) -> None:

@@ -1,0 +1,1 @@
+import{q as r}from"./index-BA0xWMwT.js";var a=r();export{a as r};
