@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mmrouter.tracker import experiments
+from mmrouter.tracker.store import open_store
 from tests.http.serving import Served, serving
 from tests.support.configs import config_for
 from tests.support.upstream import Upstream, failing
@@ -239,3 +241,31 @@ def test_feedback_from_another_page_is_refused(served: Served) -> None:
     assert served.ask("POST", path, good).status == 200
     assert get(served, f"request/{id}")["feedback"][0]["score"] == 1
     assert served.ask("POST", f"{API}feedback/req_none", good).status == 400
+
+
+def test_an_experiment_from_the_dashboard_moves_neither_keys_nor_prices_nor_settings(
+    served: Served,
+) -> None:
+    """Whoever may ask a model may open the dashboard: he must not have keys sent elsewhere."""
+    text = get(served, "config")["text"]
+
+    def create(changed: str) -> Any:
+        body = {"name": "e", "share": 0.5, "treatment": changed}
+        return served.ask("POST", API + "experiments", body)
+
+    elsewhere = text.replace("http://127.0.0.1", "http://evil.example")
+    free = text.replace("input: 1.0", "input: 0.000001")
+    assert elsewhere != text != free
+    for changed, section in ((elsewhere, "providers"), (free, "models")):
+        refused = create(changed)
+        assert refused.status == 400
+        assert f"'{section}' cannot be changed here" in refused.json["error"]["message"]
+    assert create(text).status == 200
+    store = open_store(served.db)
+    try:
+        running = experiments.running(store)
+    finally:
+        store.close()
+    assert running is not None
+    control, treatment = (json.loads(arm.config) for arm in running.arms)
+    assert control == treatment, "what was not edited is as it is"

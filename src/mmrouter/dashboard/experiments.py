@@ -23,6 +23,7 @@ Json = dict[str, Any]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_TEXT = 1_000_000
+_NOT_HERE = ("providers", "models", "unpriced")
 
 
 def reports(store: Store) -> Json:
@@ -48,7 +49,7 @@ async def create(store: Store, current: Config, question: Question) -> Json:
     unit = question.body.get("unit", Unit.PROMPT)
     if unit not in list(Unit):
         raise InvalidRequestError(f"'unit' is one of: {', '.join(Unit)}", param="unit")
-    treatment = _checked(question.text("treatment", _MOST_TEXT))
+    treatment = _beside(current, _checked(question.text("treatment", _MOST_TEXT)))
     made = Experiment(
         name=name,
         created=time.time(),
@@ -87,6 +88,25 @@ def _share(question: Question, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
         raise InvalidRequestError(f"'{name}' must be a number between 0 and 1", param=name)
     return float(value)
+
+
+def _beside(current: Config, edited: Config) -> Config:
+    """The config in force with the edited one's decisions.
+
+    Whoever may ask a model may open the dashboard: where requests and keys are sent, and at what
+    price they count, is for those who can write the server's files.
+    """
+    for section in _NOT_HERE:
+        if getattr(edited, section) != getattr(current, section):
+            raise InvalidRequestError(
+                f"'{section}' cannot be changed here: use `mmrouter experiment create`",
+                param="treatment",
+            )
+    classifier = edited.classifier.model_copy(
+        update={"trained_model": current.classifier.trained_model}
+    )
+    decides = {"routes": edited.routes, "cascade": edited.cascade, "classifier": classifier}
+    return current.model_copy(update=decides)
 
 
 def _checked(text: str) -> Config:
