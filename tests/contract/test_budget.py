@@ -130,6 +130,7 @@ async def audited_when_quiet(config: Config, db: str) -> Audited:
     return audited
 
 
+@pytest.mark.timeout(400)  # a slow host takes its time
 async def test_500_at_once_against_a_limit_that_admits_50(
     upstream: Upstream, db: str, state: str
 ) -> None:

@@ -123,7 +123,7 @@ def test_no_answer_takes_long_to_judge(text: str) -> None:
     began = time.process_time()
     judged("Explain " * 5_000, Answer(text))
     judged("Explain this", Answer(text), Form("schema", {"type": "string"}))
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 3.0
 
 
 def test_a_schema_of_the_caller_can_neither_stall_nor_fetch() -> None:
