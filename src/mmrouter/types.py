@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 Nanos = int
@@ -386,7 +387,7 @@ class Status(StrEnum):
     """Nobody was called: no model fits, or the budget said no."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: they leave no place for what is cached
 class Outcome:
     """A finished request: what the tracker, the metrics and the caller learn.
 
@@ -415,7 +416,7 @@ class Outcome:
     prompt_hash: str | None = None
     prompt: str | None = None
 
-    @property
+    @cached_property
     def answered(self) -> Attempt | None:
         """The attempt whose answer the client got, or None."""
         for attempt in reversed(self.tries):
@@ -423,18 +424,19 @@ class Outcome:
                 return attempt
         return None
 
-    @property
+    @cached_property
     def fallback_used(self) -> bool:
         """A model answered after another one had failed."""
-        return self.answered is not None and any(
-            a.status is AttemptStatus.FAILED and a.target.name != self.answered.target.name
+        answered = self.answered
+        return answered is not None and any(
+            a.status is AttemptStatus.FAILED and a.target.name != answered.target.name
             for a in self.tries
         )
 
-    @property
+    @cached_property
     def tries(self) -> tuple[Attempt, ...]:
         """The attempts to answer: no classifying, no judging."""
-        return tuple(a for a in self.attempts if not a.aside)
+        return tuple([a for a in self.attempts if not a.aside])
 
     @property
     def cascade_used(self) -> bool:

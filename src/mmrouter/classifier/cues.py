@@ -1,6 +1,6 @@
 """What the rules look at: the words of a request, the concepts they stand for, and its form.
 
-A request becomes a set of cue names; `rules` adds up their weights. Nothing here knows the length
+A request becomes a set of cues; `rules` adds up their weights. Nothing here knows the length
 of a text, only of what it consists. The names begin with a letter for their kind:
 
     w word, s a word's first letters, b two words in a row, g characters of a script without spaces,
@@ -11,9 +11,10 @@ of a text, only of what it consists. The names begin with a letter for their kin
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from importlib.resources import files
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from mmrouter.classifier.text import Judged
 
@@ -34,6 +35,9 @@ _LATIN_C = re.compile(r"\bc(?:\+\+|#)", re.IGNORECASE)
 _LONGEST = 24
 _LONGEST_PIECE = 16
 _PREFIX = 5
+
+Mark = TypeVar("Mark")
+"""What stands for a cue: its name, or a row of a table of weights."""
 
 Concepts = dict[str, tuple[str, ...]]
 
@@ -64,29 +68,10 @@ def _sorted(concepts: dict[str, set[str]]) -> Concepts:
 
 _WORDS, _STEMS, _JOINED = _lexicon()
 _STEM_LENGTHS = tuple(sorted({len(stem) for stem in _STEMS}))
+_SECONDS = frozenset(key.partition(" ")[2] for key in _JOINED)
+"""Words that may end a phrase of the lexicon."""
 _DENSE_LENGTHS = tuple(sorted({len(key) for key in _JOINED if _DENSE.match(key)} | {1, 2, 3}))
 _PREFIXED = re.compile(r"[\u0590-\u06ff]")
-
-
-@lru_cache(maxsize=4096)
-def _word(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(cues, concepts) of one lower-case word or number."""
-    if word[0].isdigit():
-        return (f"n:{_magnitude(word)}",), ()
-    cues = [f"w:{word}"]
-    if len(word) > _PREFIX:
-        cues.append(f"s:{word[:_PREFIX]}")
-    found = set(_WORDS.get(word, ()))
-    for length in _STEM_LENGTHS:
-        if length > len(word):
-            break
-        found.update(_STEMS.get(word[:length], ()))
-    if not found and _PREFIXED.match(word):
-        # Hebrew and Arabic write articles, "and" and prepositions as part of the word.
-        for cut in (1, 2, 3):
-            found.update(_WORDS.get(word[cut:], ()) if len(word) - cut > 2 else ())
-    cues.extend(f"c:{concept}" for concept in found)
-    return tuple(cues), tuple(found)
 
 
 def _magnitude(number: str) -> str:
@@ -111,65 +96,130 @@ def pieces(word: str, known: Container[str]) -> Iterator[str]:
         rest = rest[length:]
 
 
-@lru_cache(maxsize=1024)
-def _dense(run: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(cues, concepts) of a run of a script without spaces."""
-    cues: list[str] = []
-    found: set[str] = set()
-    for start in range(len(run)):
-        for length in _DENSE_LENGTHS:
-            piece = run[start : start + length]
-            if len(piece) < length:
-                break
-            if length < 4:
-                cues.append(f"g:{piece}")
-            found.update(_JOINED.get(piece, ()))
-    cues.extend(f"c:{concept}" for concept in found)
-    return tuple(cues), tuple(found)
+class _Word(NamedTuple, Generic[Mark]):
+    """What one lower-case word or number says alone.
+
+    Attributes:
+        paired: how it is called in a pair of words.
+    """
+
+    marks: tuple[Mark, ...]
+    concepts: tuple[str, ...]
+    paired: str
 
 
-def cues(judged: Judged) -> set[str]:
-    """The names of what is there."""
-    text = judged.text
-    if judged.follow_up:
-        text = f"{judged.context}\n{text}"
-    if len(text) > HEAD + TAIL:
-        text = f"{text[:HEAD]}\n{text[-TAIL:]}"
-    names: set[str] = set(_form(judged, text))
-    concepts: set[str] = set()
-    low = text.lower()
-    if not low.isascii():
-        for run in _DENSE.findall(low):
-            more, found = _dense(run)
-            names.update(more)
-            concepts.update(found)
-        low = _DENSE.sub(" ", low)
-    words = [word[:_LONGEST] for word in _TOKEN.findall(low)]
-    before = "^"
-    for word in words:
-        if word in "?？؟":
-            names.add(f"b:{before} ?")
-            before = "?"
-            continue
-        more, found = _word(word)
-        names.update(more)
-        concepts.update(found)
-        joined = _JOINED.get(f"{before} {word}")
-        if joined:
-            concepts.update(joined)
-            names.update([f"c:{concept}" for concept in joined])
+class Reader(Generic[Mark]):
+    """Reads a request as the marks of its cues. Words that it has met lately are read at once.
+
+    Args:
+        find: a cue's name to its mark; None where the cue has none.
+        pieces: the names of the subword pieces to read; none by default.
+    """
+
+    def __init__(
+        self, find: Callable[[str], Mark | None], pieces: Collection[str] = frozenset()
+    ) -> None:
+        self._find = find
+        self._pieces = pieces
+        self._word = lru_cache(maxsize=4096)(self._read_word)
+        self._dense = lru_cache(maxsize=1024)(self._read_dense)
+        # of concepts and forms there are so many, and no more
+        self._known = lru_cache(maxsize=None)(find)
+        self._pairs: dict[tuple[str, str], Mark | None] = {}
+
+    def __call__(self, judged: Judged) -> set[Mark]:
+        """The marks of what is there."""
+        text = judged.text
+        if judged.follow_up:
+            text = f"{judged.context}\n{text}"
+        if len(text) > HEAD + TAIL:
+            text = f"{text[:HEAD]}\n{text[-TAIL:]}"
+        marks: set[Mark | None] = set(map(self._known, _form(judged, text)))
+        concepts: set[str] = set()
+        low = text.lower()
+        if not low.isascii():
+            for run in _DENSE.findall(low):
+                more, found = self._dense(run)
+                marks.update(more)
+                concepts.update(found)
+            low = _DENSE.sub(" ", low)
+        self._words(low, marks, concepts)
+        pairs = self._pairs
+        ordered = sorted(concepts)
+        for index, one in enumerate(ordered, 1):
+            for other in ordered[index:]:
+                pair = one, other
+                if pair not in pairs:
+                    pairs[pair] = self._find(f"p:{one}+{other}")
+                marks.add(pairs[pair])
+        marks.discard(None)
+        return cast("set[Mark]", marks)
+
+    def _words(self, low: str, marks: set[Mark | None], concepts: set[str]) -> None:
+        """Adds what the words say, alone and in pairs."""
+        find, read = self._find, self._word
+        words = [word[:_LONGEST] for word in _TOKEN.findall(low)]
+        before = "^"
+        for word in words:
+            if word in "?？؟":
+                marks.add(find(f"b:{before} ?"))
+                before = "?"
+                continue
+            alone, meant, paired = read(word)
+            marks.update(alone)
+            if meant:
+                concepts.update(meant)
+            if word in _SECONDS:
+                for concept in _JOINED.get(f"{before} {word}", ()):
+                    concepts.add(concept)
+                    marks.add(self._known(f"c:{concept}"))
+            marks.add(find(f"b:{before} {paired}"))
+            before = paired
+        for place, among in (("f", words[:4]), ("l", words[-6:])):
+            for word in among:
+                for concept in read(word).concepts:
+                    marks.add(self._known(f"{place}:{concept}"))
+
+    def _marks(self, names: Iterable[str]) -> tuple[Mark, ...]:
+        return tuple([mark for mark in map(self._find, names) if mark is not None])
+
+    def _read_word(self, word: str) -> _Word[Mark]:
         if word[0].isdigit():
-            word = more[0]
-        names.add(f"b:{before} {word}")
-        before = word
-    for word in words[:4]:
-        names.update([f"f:{concept}" for concept in _word(word)[1]])
-    for word in words[-6:]:
-        names.update([f"l:{concept}" for concept in _word(word)[1]])
-    ordered = sorted(concepts)
-    for index, one in enumerate(ordered):
-        names.update([f"p:{one}+{other}" for other in ordered[index + 1 :]])
-    return names
+            name = f"n:{_magnitude(word)}"
+            return _Word(self._marks([name]), (), name)
+        names = [f"w:{word}"]
+        if len(word) > _PREFIX:
+            names.append(f"s:{word[:_PREFIX]}")
+        found = set(_WORDS.get(word, ()))
+        for length in _STEM_LENGTHS:
+            if length > len(word):
+                break
+            found.update(_STEMS.get(word[:length], ()))
+        if not found and _PREFIXED.match(word):
+            # Hebrew and Arabic write articles, "and" and prepositions as part of the word.
+            for cut in (1, 2, 3):
+                found.update(_WORDS.get(word[cut:], ()) if len(word) - cut > 2 else ())
+        names.extend(f"c:{concept}" for concept in found)
+        if self._pieces:
+            names.extend(pieces(word, self._pieces))
+        return _Word(self._marks(names), tuple(found), word)
+
+    def _read_dense(self, run: str) -> tuple[tuple[Mark, ...], tuple[str, ...]]:
+        """(marks, concepts) of a run of a script without spaces."""
+        names: list[str] = []
+        found: set[str] = set()
+        for start in range(len(run)):
+            for length in _DENSE_LENGTHS:
+                piece = run[start : start + length]
+                if len(piece) < length:
+                    break
+                if length < 4:
+                    names.append(f"g:{piece}")
+                if 1 < length < 4 and f"v:{piece}" in self._pieces:
+                    names.append(f"v:{piece}")
+                found.update(_JOINED.get(piece, ()))
+        names.extend(f"c:{concept}" for concept in found)
+        return self._marks(names), tuple(found)
 
 
 def _form(judged: Judged, text: str) -> Iterator[str]:
@@ -212,3 +262,7 @@ def _commas(text: str) -> str:
     if density < 1:
         return "k:commas-few"
     return "k:commas-some" if density < 2 else "k:commas-many" if density < 4 else "k:commas-list"
+
+
+cues: Reader[str] = Reader(str)
+"""The names of a request's cues."""

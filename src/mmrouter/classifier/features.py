@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmrouter.classifier.cues import cues
+from mmrouter.classifier.cues import Reader
 from mmrouter.classifier.encoder_static import StaticEncoder
 from mmrouter.classifier.text import Judged
 
@@ -44,11 +43,12 @@ def whole(judged: Judged) -> str:
 
 def cue_rows(judged: Judged) -> NDArray[np.int64]:
     """Where the cues of a judged text are in the table, ascending."""
-    names = cues(judged)
-    rows = set(map(_row, names))
+    rows = _read(judged)
     return np.sort(np.fromiter(rows, np.int64, len(rows)))
 
 
-@lru_cache(maxsize=1 << 14)
-def _row(name: str) -> int:
-    return crc32(name.encode("utf-8", "surrogatepass")) & _MASK
+def _row(cue: str) -> int:
+    return crc32(cue.encode("utf-8", "surrogatepass")) & _MASK
+
+
+_read = Reader(_row)

@@ -15,7 +15,7 @@ from importlib.resources import files
 from operator import mul
 from struct import Struct
 
-from mmrouter.classifier.cues import cues, pieces
+from mmrouter.classifier.cues import Reader
 from mmrouter.classifier.text import Judged
 from mmrouter.types import Category, Classification, Complexity
 
@@ -51,23 +51,20 @@ class Weights:
     temperature: tuple[float, float]
     slope: float
     offset: float
-    pieces: Callable[[str], tuple[int, ...]] = field(init=False, compare=False)
-    """The rows of a word's pieces; the last few thousand words are remembered."""
+    read: Reader[int] = field(init=False, compare=False)
+    """A request to the rows of its cues."""
     lanes: Callable[[int], int] = field(init=False, compare=False)
     """A row as one integer of a lane of 32 bits for each of its numbers: rows are then summed by
     one addition each, which takes a fifth of the time. The last few thousand are remembered."""
 
     def __post_init__(self) -> None:
-        places, rows = self.places, self.rows
-
-        def rows_of(word: str) -> tuple[int, ...]:
-            return tuple(places[name] for name in pieces(word, places))
+        rows = self.rows
 
         def lanes_of(place: int) -> int:
             numbers = _ROW.unpack_from(rows, _ROW.size * place)
             return int.from_bytes(_LANES.pack(*(n + _LOWEST for n in numbers)), "little")
 
-        object.__setattr__(self, "pieces", lru_cache(maxsize=4096)(rows_of))
+        object.__setattr__(self, "read", Reader(self.places.get, self.places))
         object.__setattr__(self, "lanes", lru_cache(maxsize=8192)(lanes_of))
 
 
@@ -114,18 +111,7 @@ class RulesClassifier:
 
 def score(weights: Weights, judged: Judged) -> Sequence[float]:
     """A score for every complexity and category, in the order of their enums."""
-    places = weights.places
-    found: set[int] = set()
-    for name in cues(judged):
-        place = places.get(name)
-        if place is not None:
-            found.add(place)
-        if name[0] == "w":
-            found.update(weights.pieces(name[2:]))
-        elif name[0] == "g" and len(name) > 3:
-            place = places.get(f"v:{name[2:]}")
-            if place is not None:
-                found.add(place)
+    found = weights.read(judged)
     lanes = sum(map(weights.lanes, found)).to_bytes(_LANES.size, "little")
     lowest = _LOWEST * len(found)
     *scores, share = [lane - lowest for lane in _LANES.unpack(lanes)]
