@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import openai
 import pytest
 from aiohttp import web
 
+from mmrouter.providers.connection import Connection
+from mmrouter.server.protocol import Protocol
 from tests.http import anthropic_upstream
 from tests.http.processes import eventually, healthy, process
 from tests.http.serving import CHAT, HELLO, Served, serving
@@ -248,3 +251,37 @@ def test_chunks_come_in_order_to_many(server: Served, upstream: Upstream) -> Non
             return await asyncio.gather(*[one(client) for _ in range(20)])
 
     assert asyncio.run(all_of_them()) == ["".join(words)] * 20
+
+
+def test_nothing_waits_for_an_acknowledgement(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodelay: dict[str, int] = {}
+
+    def noting(kind: type[Any]) -> None:
+        made = kind.connection_made
+
+        def connection_made(self: Any, transport: asyncio.BaseTransport) -> None:
+            sock = transport.get_extra_info("socket")
+            nodelay[kind.__name__] = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            made(self, transport)
+
+        monkeypatch.setattr(kind, "connection_made", connection_made)
+
+    noting(Protocol)  # of a client to us
+    noting(Connection)  # of ours to an upstream
+    assert server.chat().status == 200
+    assert nodelay == {"Protocol": 1, "Connection": 1}
+
+
+def test_fifty_megabytes_pass(upstream: Upstream, db: str) -> None:
+    picture = "data:image/png;base64," + "A" * 50_000_000
+    part = {"type": "image_url", "image_url": {"url": picture}}
+    said = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, part]}]
+    limits = {"max_body_bytes": 64 * 1024 * 1024}
+    with serving(config_for({"m": upstream.base_url}, server=limits), db) as server:
+        assert server.chat(messages=said).status == 200
+        assert upstream.seen[0].body["messages"] == said
+        assert server.chat(messages=said, junk="x" * 20_000_000).status == 413
+        assert server.chat().status == 200
+    assert len(upstream.seen) == 2
