@@ -21,7 +21,9 @@ from uuid import uuid4
 
 from mmrouter.tracker.analytics import By, detail, stats
 from mmrouter.tracker.records import Record, to_record
+from mmrouter.tracker.savings import savings
 from mmrouter.tracker.store import Filter, Store, open_store
+from mmrouter.tracker.sums import sum_up
 from mmrouter.tracker.writer import Tracker
 from mmrouter.types import (
     Attempt,
@@ -203,11 +205,17 @@ def reading(url: str, rows: int) -> None:
             record.request["answered_model"] = f"model-{number % 4}"
             record.request["complexity"] = ("simple", "medium", "complex")[number % 3]
         store.write(batch)
-    for by in By:
-        timed(f"stats by {by.value}", lambda by=by: stats(store, Filter(), by=by))
-    timed("detail", lambda: detail(store, Filter()))
-    timed("stats of the last day", lambda: stats(store, Filter(since=1.7e9 + 29 * 86_400)))
-    timed("budget's totals of the month", lambda: store.settled(since=1.7e9))
+    price = Price(tiers=((0, RATES),), source="config")
+    for state in ("row by row", "summed up"):
+        print(state)
+        for by in By:
+            timed(f"stats by {by.value}", lambda by=by: stats(store, Filter(), by=by))
+        timed("detail", lambda: detail(store, Filter()))
+        timed("savings", lambda: savings(store, Filter(), baseline="model-1", price=price))
+        timed("stats of the last day", lambda: stats(store, Filter(since=1.7e9 + 29 * 86_400)))
+        timed("budget's totals of the month", lambda: store.settled(since=1.7e9))
+        if state == "row by row":
+            timed("summing up 720 hours", lambda: all(iter(lambda: sum_up(store, 2e9), False)))
     store.close()
 
 

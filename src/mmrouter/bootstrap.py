@@ -18,7 +18,7 @@ from mmrouter.alerts.facts import Look
 from mmrouter.alerts.watch import Alerts
 from mmrouter.classifier.llm import LlmClassifier
 from mmrouter.classifier.select import select
-from mmrouter.config import Config, load_config
+from mmrouter.config import Config, database_url, load_config
 from mmrouter.decide.breaker import Change, Phase
 from mmrouter.decide.budget import limited
 from mmrouter.errors import ConfigError, InvalidRequestError, MMRouterError
@@ -446,13 +446,6 @@ class Claim:
         """Lets others count."""
         if self._release is not None:
             self._release()
-
-
-def database_url(config: Config, db: str | None) -> str:
-    """The tracker's URL: `--db` takes a path or a URL, and wins over config."""
-    if db is None:
-        return config.tracker.url
-    return db if "://" in db else f"sqlite:///{db}"
 
 
 class Providers:

@@ -285,3 +285,26 @@ def test_fifty_megabytes_pass(upstream: Upstream, db: str) -> None:
         assert server.chat(messages=said, junk="x" * 20_000_000).status == 413
         assert server.chat().status == 200
     assert len(upstream.seen) == 2
+
+
+def test_a_server_sums_up_the_hours_that_are_over(
+    server: Served, upstream: Upstream, db: str
+) -> None:
+    from sqlalchemy import func, select
+
+    from mmrouter.tracker import schema
+    from mmrouter.tracker.store import open_store
+
+    assert server.chat().status == 200
+    store = open_store(db)
+    with store.change() as connection:  # as if it had been yesterday
+        connection.execute(schema.requests.update().values(started=time.time() - 86_400))
+    summed = select(func.sum(schema.request_sums.c.requests))
+
+    def counted() -> list[int]:
+        with store.read() as connection:
+            return [n for n in connection.execute(summed).scalars() if n]
+
+    with serving(config_for({"m": upstream.base_url}), db):
+        assert eventually(counted) == [1]
+    store.close()

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrouter.money import breakdown
-from mmrouter.tracker.analytics import Percentiles, offsets, percentiles
+from mmrouter.tracker.analytics import Percentiles, percentiles
+from mmrouter.tracker.instants import offsets
 from mmrouter.tracker.savings import ENOUGH, Bucket, Lengths, Spent, estimate
 from mmrouter.types import Price, Rates, Usage
 

@@ -15,7 +15,8 @@ from mmrouter.config.schema import AlertsConfig
 from mmrouter.decide.breaker import Phase
 from mmrouter.decide.budget import Balance, Limit
 from mmrouter.tracker import schema
-from mmrouter.tracker.analytics import percentiles, whole_seconds
+from mmrouter.tracker.analytics import percentiles
+from mmrouter.tracker.instants import whole_seconds
 from mmrouter.tracker.store import Store
 from mmrouter.types import Nanos, Status
 

@@ -25,7 +25,7 @@ def db_option(command: F) -> F:
 @contextmanager
 def opened(config: Config, db: str | None) -> Iterator[Store]:
     """The store of a config, or the one of `--db`."""
-    from mmrouter.bootstrap import database_url
+    from mmrouter.config import database_url
     from mmrouter.tracker.store import open_store
 
     store = open_store(database_url(config, db))

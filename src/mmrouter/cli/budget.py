@@ -132,8 +132,8 @@ def audit(obj: dict[str, str], as_json: bool, db: str | None) -> None:
 
 
 def _audited(source: str, db: str | None) -> tuple[Config, list[Audited]]:
-    from mmrouter.bootstrap import database_url, open_budget
-    from mmrouter.config import load_config
+    from mmrouter.bootstrap import open_budget
+    from mmrouter.config import database_url, load_config
     from mmrouter.tracker.store import open_store
 
     config = load_config(source)

@@ -154,6 +154,13 @@ def _describe(error: ErrorDetails, lines: Lines, name: str) -> str:
     return f"{name}:{line}: '{key}': {message[0].lower()}{message[1:]}{shown}"
 
 
+def database_url(config: Config, db: str | None) -> str:
+    """The tracker's URL: `--db` takes a path or a URL, and wins over config."""
+    if db is None:
+        return config.tracker.url
+    return db if "://" in db else f"sqlite:///{db}"
+
+
 def _nearest(where: tuple[str | int, ...]) -> str:
     valid = _valid_names(where[:-1])
     near = difflib.get_close_matches(str(where[-1]), valid, n=1, cutoff=0.5)

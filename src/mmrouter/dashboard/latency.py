@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select, text
 
 from mmrouter.tracker import schema
 from mmrouter.tracker.analytics import SAMPLE_ABOVE, Percentiles, percentiles
+from mmrouter.tracker.facts import REQUESTS
 from mmrouter.tracker.store import Filter, Store, conditions
+from mmrouter.tracker.sums import gather
 
 _requests = schema.requests.c
 
@@ -37,16 +39,13 @@ class Latencies:
 
 def latencies(store: Store, filter: Filter) -> Latencies:
     """The times of the requests that `filter` lets through; by model that answered."""
-    where = conditions(filter, store.tags())
+    counted = gather(store, REQUESTS, filter, lambda facts: [], ["requests"])
+    sampled = sum(count for (count,) in counted.values()) > SAMPLE_ABOVE
+    query = select(_requests.answered_model, _requests.latency_ms, _requests.ttft_ms)
+    if sampled:
+        query = query.where(text(schema.SAMPLED))
     with store.read() as connection:
-        count = connection.execute(
-            select(func.count()).select_from(schema.requests).where(*where)
-        ).scalar_one()
-        query = select(_requests.answered_model, _requests.latency_ms, _requests.ttft_ms)
-        sampled = count > SAMPLE_ABOVE
-        if sampled:
-            query = query.where(func.substr(_requests.id, func.length(_requests.id)) == "0")
-        rows = connection.execute(query.where(*where)).all()
+        rows = connection.execute(query.where(*conditions(filter, store.tags()))).all()
     by_model: dict[str, list[tuple[float, float | None]]] = defaultdict(list)
     for model, latency, ttft in rows:
         if model is not None:

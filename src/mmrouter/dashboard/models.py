@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 
 from mmrouter.config.schema import Config
 from mmrouter.dashboard.latency import latencies
 from mmrouter.errors import MMRouterError
 from mmrouter.providers.registry import Registry
 from mmrouter.tracker import schema
+from mmrouter.tracker.facts import CALLS
 from mmrouter.tracker.store import Filter, Store, conditions
-from mmrouter.types import AttemptStatus, Price, Target
+from mmrouter.tracker.sums import gather
+from mmrouter.types import Price, Target
 
 Json = dict[str, Any]
 
-_requests, _attempts, _feedback = schema.requests.c, schema.attempts.c, schema.feedback.c
+_requests, _feedback = schema.requests.c, schema.feedback.c
 
 
 def models(store: Store, filter: Filter, config: Config, registry: Registry) -> Json:
@@ -56,30 +58,8 @@ _NO_CALLS: Json = {
 def _calls(store: Store, filter: Filter) -> dict[str, Json]:
     """Calls by model: every attempt counts, whether its answer was used or not."""
 
-    def ended(status: AttemptStatus) -> Any:
-        return func.count(case((_attempts.status == status.value, 1)))
-
-    query = (
-        select(
-            _attempts.model,
-            func.count(),
-            func.coalesce(func.sum(_attempts.cost_nanos), 0),
-            func.count() - func.count(_attempts.cost_nanos),
-            ended(AttemptStatus.FAILED),
-            ended(AttemptStatus.REJECTED),
-            func.sum(_attempts.input_tokens),
-            func.sum(_attempts.output_tokens),
-            func.sum(_attempts.cache_read_tokens),
-        )
-        .select_from(schema.requests.join(schema.attempts, _attempts.request_id == _requests.id))
-        .where(*conditions(filter, store.tags()))
-        .group_by(_attempts.model)
-    )
-    with store.read() as connection:
-        return {
-            name: dict(zip(_NO_CALLS, map(int, sums), strict=True))
-            for name, *sums in connection.execute(query)
-        }
+    found = gather(store, CALLS, filter, lambda facts: [facts.model], tuple(_NO_CALLS))
+    return {name: dict(zip(_NO_CALLS, sums, strict=True)) for (name,), sums in found.items()}
 
 
 def _said(store: Store, filter: Filter) -> dict[str, list[Json]]:

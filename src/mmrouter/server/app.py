@@ -30,6 +30,7 @@ from mmrouter.server.openapi import openapi
 from mmrouter.server.origin import Origins
 from mmrouter.server.refusals import MethodNotAllowedError, NotFoundError
 from mmrouter.server.responses import responses
+from mmrouter.server.summing import Summing
 
 logger = logging.getLogger("mmrouter.access")
 faults = logging.getLogger(__name__)
@@ -145,6 +146,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": f"Error: {error}"})
             return
         self._dashboard = Dashboard(parts, serving=self._serving)
+        summing = Summing(parts.store)
         self._open_doors(parts.config.server)
         if self._load is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hup)
@@ -152,6 +154,7 @@ class App:
         await receive()
         while self._running:  # noqa: ASYNC110 - what was cancelled is still writing its rows
             await asyncio.sleep(0.01)
+        await summing.aclose()
         await parts.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,12 +1,11 @@
 """What the books say: totals, groups, distribution, percentiles.
 
-One pass over the requests per question. Percentiles of many requests come from a sixteenth of them,
-chosen by the last digit of their ids, which is random.
+Percentiles of many requests come from a sixteenth of them (`schema.SAMPLED`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -14,28 +13,18 @@ from math import ceil
 from typing import Any
 
 import orjson
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Select,
-    case,
-    func,
-    literal,
-    select,
-)
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy import ColumnElement, select, text
 
 from mmrouter.tracker import schema
+from mmrouter.tracker.facts import REQUESTS
+from mmrouter.tracker.instants import DAY_S, in_hours, offset_of, offsets, whole_seconds
 from mmrouter.tracker.store import Filter, Store, conditions
-from mmrouter.types import Nanos, Status
+from mmrouter.tracker.sums import gather, span
+from mmrouter.types import Nanos
 
 SAMPLE_ABOVE = 200_000
 """Requests above which percentiles are sampled."""
 
-_DAY_S = 86_400
 _requests = schema.requests.c
 
 
@@ -56,13 +45,13 @@ class By(StrEnum):
 
 
 _COLUMNS = {
-    By.MODEL: _requests.answered_model,
-    By.PROVIDER: _requests.provider,
-    By.KEY: _requests.key_name,
-    By.CATEGORY: _requests.category,
-    By.COMPLEXITY: _requests.complexity,
-    By.SURFACE: _requests.surface,
-    By.VARIANT: _requests.variant,
+    By.MODEL: "answered_model",
+    By.PROVIDER: "provider",
+    By.KEY: "key_name",
+    By.CATEGORY: "category",
+    By.COMPLEXITY: "complexity",
+    By.SURFACE: "surface",
+    By.VARIANT: "variant",
 }
 
 
@@ -146,15 +135,14 @@ def stats(store: Store, filter: Filter, *, by: By = By.MODEL, zone: tzinfo = UTC
     Args:
         zone: where days begin, for `By.DAY`.
     """
-    where = conditions(filter, store.tags())
-    with store.read() as connection:
-        if by is By.TAG:
-            sets = _totals(connection, _sums(_requests.tags).where(*where))
-            return Stats(total=_add(sets.values()), groups=_dearest_first(_by_tag(sets)))
-        if by is By.DAY:
-            groups = _days(connection, where, zone)
-        else:
-            groups = _dearest_first(_totals(connection, _sums(_COLUMNS[by]).where(*where)))
+    if by is By.TAG:
+        sets = _totals(store, filter, lambda facts: facts.tags)
+        return Stats(total=_add(sets.values()), groups=_dearest_first(_by_tag(sets)))
+    if by is By.DAY:
+        groups = _days(store, filter, zone)
+    else:
+        name = _COLUMNS[by]
+        groups = _dearest_first(_totals(store, filter, lambda facts: facts[name]))
     return Stats(total=_add(groups.values()), groups=groups)
 
 
@@ -164,25 +152,23 @@ def detail(store: Store, filter: Filter, *, zone: tzinfo = UTC) -> Detail:
     Args:
         zone: where days begin.
     """
-    where = conditions(filter, store.tags())
-    complexity, category = _requests.complexity, _requests.category
-    # one text groups in half the time of two columns
-    bucket = complexity + "/" + category
+    counts = gather(
+        store, REQUESTS, filter, lambda facts: [facts.complexity, facts.category], ["requests"]
+    )
+    buckets = {(complexity, category): n for (complexity, category), (n,) in counts.items()}
+    sampled = sum(buckets.values()) > SAMPLE_ABOVE
+    times = select(_requests.latency_ms, _requests.ttft_ms)
+    if sampled:
+        times = times.where(text(schema.SAMPLED))
     with store.read() as connection:
-        counts = connection.execute(select(bucket, func.count()).where(*where).group_by(bucket))
-        buckets = {_bucket(name): count for name, count in counts}
-        sampled = sum(buckets.values()) > SAMPLE_ABOVE
-        times = select(_requests.latency_ms, _requests.ttft_ms).where(*where)
-        if sampled:
-            times = times.where(func.substr(_requests.id, func.length(_requests.id)) == "0")
-        measured = connection.execute(times).all()
-        return Detail(
-            buckets=buckets,
-            days=_days(connection, where, zone),
-            latency=percentiles([latency for latency, _ in measured]),
-            ttft=percentiles([ttft for _, ttft in measured if ttft is not None]),
-            sampled=sampled,
-        )
+        measured = connection.execute(times.where(*conditions(filter, store.tags()))).all()
+    return Detail(
+        buckets=buckets,
+        days=_days(store, filter, zone),
+        latency=percentiles([latency for latency, _ in measured]),
+        ttft=percentiles([ttft for _, ttft in measured if ttft is not None]),
+        sampled=sampled,
+    )
 
 
 def percentiles(values: Iterable[float]) -> Percentiles:
@@ -197,64 +183,20 @@ def percentiles(values: Iterable[float]) -> Percentiles:
     return Percentiles(p50=at(0.50), p95=at(0.95), p99=at(0.99))
 
 
-class whole_seconds(GenericFunction[int]):  # noqa: N801  SQLAlchemy names functions by their class
-    """The integer below a positive instant: PostgreSQL's CAST rounds, SQLite may have no FLOOR."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(whole_seconds)
-def _floor(element: whole_seconds, compiler: SQLCompiler, **options: Any) -> str:
-    return f"CAST(FLOOR({compiler.process(element.clauses, **options)}) AS BIGINT)"
-
-
-@compiles(whole_seconds, "sqlite")
-def _truncate(element: whole_seconds, compiler: SQLCompiler, **options: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **options)} AS INTEGER)"
-
-
-def _sums(group: ColumnElement[Any]) -> Select[Any]:
-    """The group's name, then the fields of `Totals` in order."""
-
-    def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.count(case((condition, 1)))
-
-    prompt = _requests.input_tokens + _requests.cache_read_tokens + _requests.cache_write_tokens
-    answered = (Status.OK.value, Status.CANCELLED.value)
-    return select(
-        group,
-        func.count(),
-        func.coalesce(func.sum(_requests.cost_nanos), 0),
-        func.count() - func.count(_requests.cost_nanos),
-        func.sum(_requests.classifier_cost_nanos),
-        func.sum(_requests.latency_ms),
-        func.sum(prompt),
-        func.sum(_requests.output_tokens),
-        count(_requests.status.not_in(answered)),
-        count(_requests.fallback_used),
-        count(_requests.escalated),
-        count(_requests.budget_downgraded),
-        count(_requests.adaptive_reranked),
-        count(_requests.cascade),
-        count(_requests.rejected > 0),
-    ).group_by(group)
-
-
 _FIELDS = tuple(field.name for field in fields(Totals))
 
 
-def _totals(connection: Connection, query: Select[Any]) -> dict[Any, Totals]:
-    return {name: _row(sums) for name, *sums in connection.execute(query)}
-
-
-def _row(sums: Sequence[Any]) -> Totals:
-    """PostgreSQL sums BIGINT as NUMERIC."""
-    values: dict[str, Any] = {
-        name: float(value) if name == "latency_ms" else int(value)
-        for name, value in zip(_FIELDS, sums, strict=True)
+def _totals(
+    store: Store,
+    filter: Filter,
+    key: Callable[[Any], ColumnElement[Any]],
+    *,
+    by_hour: bool = True,
+) -> dict[Any, Totals]:
+    found = gather(store, REQUESTS, filter, lambda facts: [key(facts)], _FIELDS, by_hour=by_hour)
+    return {
+        name: Totals(**dict(zip(_FIELDS, sums, strict=True))) for (name,), sums in found.items()
     }
-    return Totals(**values)
 
 
 def _add(parts: Iterable[Totals]) -> Totals:
@@ -276,51 +218,19 @@ def _dearest_first(groups: dict[Any, Totals]) -> dict[str | None, Totals]:
     return dict(order)
 
 
-def _bucket(name: str | None) -> tuple[str | None, str | None]:
-    if name is None:
-        return None, None
-    complexity, _, category = name.partition("/")
-    return complexity, category
-
-
-def _days(
-    connection: Connection, where: Sequence[ColumnElement[bool]], zone: tzinfo
-) -> dict[str | None, Totals]:
-    ends = select(func.min(_requests.started), func.max(_requests.started)).where(*where)
-    first, last = connection.execute(ends).one()
-    if first is None:
+def _days(store: Store, filter: Filter, zone: tzinfo) -> dict[str | None, Totals]:
+    ends = span(store, filter)
+    if ends is None:
         return {}
-    pieces = offsets(zone, first, last)
-    later = [(_requests.started >= begin, seconds) for begin, seconds in reversed(pieces[1:])]
-    offset = case(*later, else_=pieces[0][1]) if later else literal(pieces[0][1])
-    day = whole_seconds(_requests.started + offset) // _DAY_S
-    found = _totals(connection, _sums(day).where(*where))
+    pieces = offsets(zone, *ends)
+    found = _totals(
+        store,
+        filter,
+        lambda facts: whole_seconds(facts.started + offset_of(facts.started, pieces)) // DAY_S,
+        by_hour=in_hours(pieces),
+    )
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return {
         (epoch + timedelta(days=int(number))).date().isoformat(): totals
         for number, totals in sorted(found.items())
     }
-
-
-def offsets(zone: tzinfo, first: float, last: float) -> list[tuple[float, int]]:
-    """The zone's offsets from UTC between two instants: (from Unix second, offset in seconds)."""
-
-    def offset(instant: float) -> int:
-        found = datetime.fromtimestamp(instant, zone).utcoffset()
-        return round(found.total_seconds()) if found else 0
-
-    pieces = [(first, offset(first))]
-    low = int(first)
-    while low < last:
-        high = min(low + _DAY_S, ceil(last))
-        if offset(high) != pieces[-1][1]:
-            before, after = low, high
-            while after - before > 1:
-                middle = (before + after) // 2
-                if offset(middle) == pieces[-1][1]:
-                    before = middle
-                else:
-                    after = middle
-            pieces.append((after, offset(after)))
-        low = high
-    return pieces

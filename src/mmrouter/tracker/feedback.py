@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from mmrouter.decide.feedback import FORGOTTEN, Bucket, Tallies, Tally, weight_of
 from mmrouter.tracker import schema
-from mmrouter.tracker.analytics import whole_seconds
+from mmrouter.tracker.instants import whole_seconds
 from mmrouter.tracker.store import Store
 from mmrouter.types import Category, Complexity
 

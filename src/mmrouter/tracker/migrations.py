@@ -67,6 +67,18 @@ def _m007_experiments(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=[schema.experiments])
 
 
+def _m008_sums(connection: Connection) -> None:
+    """Sums of hours that are over, and the times of a sixteenth of the requests."""
+    tables = (schema.request_sums, schema.answer_sums, schema.call_sums)
+    schema.metadata.create_all(connection, tables=[*tables, schema.sums_state, schema.stale_hours])
+    if connection.execute(select(schema.sums_state)).first() is None:
+        connection.execute(insert(schema.sums_state).values(generation=0, upto=None))
+    connection.exec_driver_sql(
+        "CREATE INDEX IF NOT EXISTS ix_requests_sample ON requests (started, answered_model, latency_ms, ttft_ms)"
+        f" WHERE {schema.SAMPLED}"
+    )
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m001_books,
     _m002_hour_caches,
@@ -75,6 +87,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m005_alerts,
     _m006_continuations,
     _m007_experiments,
+    _m008_sums,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

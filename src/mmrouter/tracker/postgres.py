@@ -7,15 +7,27 @@ Durability is the server's own (`synchronous_commit`), which a URL can change:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import orjson
-from sqlalchemy import URL, Table, TableValuedAlias, cast, create_engine, func
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Table,
+    TableValuedAlias,
+    cast,
+    create_engine,
+    func,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from mmrouter.errors import MissingDependencyError, TrackerError
 from mmrouter.tracker import schema
+from mmrouter.tracker.late import late_hours, mark_stale
 from mmrouter.tracker.migrations import migrate
 from mmrouter.tracker.records import BadRecordError, Record
 
@@ -40,6 +52,7 @@ def _insert(table: Table) -> str:
 
 
 _INSERT = f"WITH written AS ({_insert(schema.requests)}) {_insert(schema.attempts)}"
+_MARK_STALE = mark_stale("%s")
 _BAD_RECORD = (psycopg.DataError, psycopg.IntegrityError, orjson.JSONEncodeError)
 
 
@@ -54,10 +67,14 @@ class PostgresBackend:
         self.engine = create_engine(self._url, pool_pre_ping=True)
         self._connection: psycopg.Connection[Any] | None = None
 
-    def tags(self) -> TableValuedAlias:
-        """The tags of a row of `requests`, one a row in column `value`."""
-        values = func.jsonb_array_elements_text(cast(schema.requests.c.tags, JSONB))
+    def tags(self, of: Table = schema.requests) -> TableValuedAlias:
+        """See `Store.tags`."""
+        values = func.jsonb_array_elements_text(cast(of.c.tags, JSONB))
         return values.table_valued("value", name="tag").render_derived()
+
+    def slices(self) -> list[ColumnElement[bool]]:
+        """See `Store.slices`. The server divides long scans itself."""
+        return [true()]
 
     def write(self, records: Sequence[Record]) -> None:
         """See `Store.write`. For one thread at a time."""
@@ -65,7 +82,11 @@ class PostgresBackend:
             connection = self._connection or self._connect()
             requests = orjson.dumps([record.request for record in records])
             attempts = orjson.dumps([row for record in records for row in record.attempts])
-            connection.execute(_INSERT, (requests.decode(), attempts.decode()))
+            late = late_hours(records, time.time())
+            with connection.transaction() if late else nullcontext():
+                connection.execute(_INSERT, (requests.decode(), attempts.decode()))
+                for hour in sorted(late):
+                    connection.execute(_MARK_STALE, (hour,))
         except _BAD_RECORD as error:
             self._disconnect()
             raise BadRecordError(f"{self._name}: {error}") from error

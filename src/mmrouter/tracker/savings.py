@@ -18,28 +18,18 @@ few dozen rows here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Subquery,
-    and_,
-    case,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, case, literal
 
 from mmrouter.money import at_rates, rates_at
-from mmrouter.tracker import schema
-from mmrouter.tracker.store import Filter, Store, conditions
-from mmrouter.types import AttemptStatus, Nanos, Price, Role, Status, Surface, Usage
+from mmrouter.tracker.facts import ANSWERS, REQUESTS
+from mmrouter.tracker.store import Filter, Store
+from mmrouter.tracker.sums import gather
+from mmrouter.types import Nanos, Price, Status, Surface, Usage
 
 ENOUGH = 20
 """Answers of the baseline in a bucket from which its average length is used."""
@@ -146,17 +136,12 @@ class Savings:
 
 def savings(store: Store, filter: Filter, *, baseline: str, price: Price) -> Savings:
     """What the requests that `filter` lets through saved against `baseline` at `price`."""
-    where = conditions(filter, store.tags())
-    with store.read() as connection:
-        rows = list(_sums(connection, where, baseline, price))
-        unknown = schema.requests.c.cost_nanos.is_(None)
-        excluded = connection.execute(
-            select(func.count()).select_from(schema.requests).where(*where, unknown)
-        ).scalar_one()
+    rows = list(_grouped(store, filter, baseline, price))
     found = estimate(
         [spent for spent, _ in rows], _lengths(rows, baseline), baseline=baseline, price=price
     )
-    return replace(found, excluded=excluded)
+    unpriced = gather(store, REQUESTS, filter, lambda facts: [], ["unpriced"])
+    return replace(found, excluded=sum(count for (count,) in unpriced.values()))
 
 
 def estimate(
@@ -222,111 +207,58 @@ class _Sum:
         return Part(requests=self._requests, spent_nanos=self._spent, baseline_nanos=self._baseline)
 
 
-_requests, _attempts = schema.requests.c, schema.attempts.c
-_answering = and_(
-    _attempts.request_id == _requests.id,
-    _attempts.role.not_in([role.value for role in (Role.CLASSIFIER, Role.JUDGE)]),
-    _attempts.status.in_((AttemptStatus.OK.value, AttemptStatus.CANCELLED.value)),
-)
-
-
-_comparable = or_(_attempts.role.is_(None), _attempts.role != Role.LOCAL.value)
-"""The small local model that answers for want of a key stands in for nobody."""
-
-_LOCAL_PROVIDER = "local"
-
-_plain = and_(
-    _requests.attempts <= 1,
-    or_(_requests.provider.is_(None), _requests.provider != _LOCAL_PROVIDER),
-)
-"""Requests whose own row says all: no attempt must be looked up beside it."""
-
-_TOKENS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cache_write_1h_tokens",
-)
-
-
-def _sums(
-    connection: Connection, where: Sequence[ColumnElement[bool]], baseline: str, price: Price
-) -> Iterator[tuple[Spent, int]]:
-    """Requests by bucket, tier and who answered, each with the sum of squared output lengths."""
-    known = (*where, _requests.cost_nanos.is_not(None))
-    alone = select(
-        *_marks(_requests.answered_model, _requests, baseline, price),
-        _requests.answered_cost_nanos.label("answer_nanos"),
-        *(_requests[name].label(name) for name in _TOKENS),
-    ).where(*known, _plain)
-    joined = (
-        select(
-            *_marks(_attempts.model, _attempts, baseline, price),
-            _attempts.cost_nanos.label("answer_nanos"),
-            *(_attempts[name].label(name) for name in _TOKENS),
-        )
-        .select_from(schema.requests.outerjoin(schema.attempts, _answering))
-        .where(*known, not_(_plain), _comparable)
-    )
-    for query in (alone, joined):
-        yield from _grouped(connection, query.subquery(), baseline)
-
-
-def _marks(
-    model: ColumnElement[Any], tokens: Any, baseline: str, price: Price
-) -> list[ColumnElement[Any]]:
-    """What requests are grouped by, and their cost."""
-    prompt = tokens.input_tokens + tokens.cache_read_tokens + tokens.cache_write_tokens
-    tier: ColumnElement[Any] = literal(0)
-    for number, (least, _) in enumerate(price.tiers[1:], 1):
-        tier = case((prompt >= least, number), else_=tier)
-    return [
-        _requests.complexity.label("complexity"),
-        _requests.category.label("category"),
-        case((model.is_(None), 0), (model == baseline, 1), else_=2).label("who"),
-        (_requests.status == Status.OK.value).label("whole"),
-        (_requests.surface == Surface.QUALITY.value).label("aside"),
-        tier.label("tier"),
-        _requests.cost_nanos.label("cost_nanos"),
-    ]
-
-
 _OTHERS = "(others)"
 """No model's name: which of them it was does not matter here."""
 
-_KEYS = ("complexity", "category", "who", "whole", "aside", "tier")
+_MEASURES = ("requests", "cost_nanos", "answer_nanos", "output_squares")
+_TOKENS = (
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("reasoning_tokens", "cache_write_1h_tokens"),
+)
 
 
-def _grouped(connection: Connection, rows: Subquery, baseline: str) -> Iterator[tuple[Spent, int]]:
-    column = rows.c
-    keys = [column[name] for name in _KEYS]
-    query = select(
-        *keys,
-        func.count(),
-        func.sum(column.cost_nanos),
-        func.coalesce(func.sum(column.answer_nanos), 0),
-        func.sum(column.output_tokens * column.output_tokens),
-        *(func.sum(column[name]) for name in _TOKENS),
-    ).group_by(*keys)
-    for complexity, category, who, whole, aside, _, *sums in connection.execute(query):
-        # PostgreSQL sums BIGINT as NUMERIC; an outer join sums nothing as NULL
-        count, cost, answer, squares, *tokens = (int(value or 0) for value in sums)
+def _grouped(
+    store: Store, filter: Filter, baseline: str, price: Price
+) -> Iterator[tuple[Spent, int]]:
+    """Requests by bucket, tier and who answered, each with the sum of squared output lengths."""
+
+    def keys(facts: Any) -> list[ColumnElement[Any]]:
+        model = facts.answered_model
+        tier: ColumnElement[Any] = literal(0)
+        for number, (least, _) in enumerate(price.tiers[1:], 1):
+            tier = case((facts.prompt_tokens >= least, number), else_=tier)
+        return [
+            facts.complexity,
+            facts.category,
+            case((model.is_(None), 0), (model == baseline, 1), else_=2),
+            facts.status == Status.OK.value,
+            facts.surface == Surface.QUALITY.value,
+            tier,
+        ]
+
+    dearer = [least for least, _ in price.tiers[1:]]
+    found = gather(
+        store,
+        ANSWERS,
+        filter,
+        keys,
+        (*_MEASURES, *_TOKENS),
+        unless=ANSWERS.sums.c.prompt_tokens >= min(dearer) if dearer else None,
+    )
+    for (complexity, category, who, whole, aside, _), sums in found.items():
+        count, cost, answer, squares, *tokens = sums
         fields: dict[str, Any] = dict(zip(_TOKENS, tokens, strict=True))
-        yield (
-            Spent(
-                bucket=(complexity, category),
-                count=count,
-                cost_nanos=cost,
-                model=(None, baseline, _OTHERS)[who],
-                usage=Usage(**fields),
-                answer_nanos=answer,
-                whole=bool(whole),
-                aside=bool(aside),
-            ),
-            squares,
+        spent = Spent(
+            bucket=(complexity, category),
+            count=count,
+            cost_nanos=cost,
+            model=(None, baseline, _OTHERS)[who],
+            usage=Usage(**fields),
+            answer_nanos=answer,
+            whole=bool(whole),
+            aside=bool(aside),
         )
+        yield spent, squares
 
 
 def _lengths(rows: Iterable[tuple[Spent, int]], baseline: str) -> dict[Bucket, Lengths]:

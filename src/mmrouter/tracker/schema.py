@@ -7,6 +7,8 @@ from its left.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,6 +22,11 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+SAMPLED = "substr(id, length(id)) = '0'"
+"""Holds for one request in sixteen: the last digit of an id is random. The index
+`ix_requests_sample` has their times (migrations.py: SQLAlchemy would load all of its PostgreSQL
+dialect to describe it here)."""
 
 
 def _counts() -> list[Column[int]]:
@@ -193,6 +200,65 @@ experiments = Table(
     Column("guardrail", Double),  # share of failed requests past which a variant is halted
     Column("arms", Text, nullable=False),  # JSON: name, share, source, config; the control first
     Column("halted", Text, nullable=False),  # JSON: variant -> why
+)
+
+DIMENSIONS = (
+    *("status", "complexity", "category", "answered_model", "provider", "key_name", "tags"),
+    *("surface", "variant"),
+)
+"""Columns of `requests` by which sums are kept apart."""
+
+
+def _sums(name: str, *columns: Column[Any]) -> Table:
+    """Sums of one hour's requests that are alike in all dimensions (facts.py)."""
+    return Table(
+        name,
+        metadata,
+        Column("hour", BigInteger, nullable=False),  # since 1970
+        *(Column(dimension, Text) for dimension in DIMENSIONS),
+        *columns,
+        Index(f"ix_{name}_hour", "hour"),
+    )
+
+
+def _numbers(*names: str) -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False) for name in names]
+
+
+request_sums = _sums(
+    "request_sums",
+    *_numbers("requests", "cost_nanos", "unpriced", "classifier_cost_nanos"),
+    Column("latency_ms", Double, nullable=False),
+    *_numbers("prompt_tokens", "output_tokens", "failed", "fallbacks", "escalated"),
+    *_numbers("budget_downgraded", "adaptive_reranked", "cascades", "cascade_rejected"),
+)
+
+answer_sums = _sums(  # of requests whose cost is known, and of the attempts that answered them
+    "answer_sums",
+    *_numbers("requests", "cost_nanos", "answer_nanos", "output_squares"),
+    *_counts(),
+    Column("prompt_tokens", BigInteger, nullable=False),  # of the longest
+)
+
+call_sums = _sums(  # of attempts
+    "call_sums",
+    Column("model", Text, nullable=False),
+    *_numbers("calls", "cost_nanos", "unpriced", "failed", "rejected"),
+    *_numbers("input_tokens", "output_tokens", "cache_read_tokens"),
+)
+
+sums_state = Table(  # one row
+    "sums_state",
+    metadata,
+    Column("generation", BigInteger, nullable=False),  # rises with every hour that is summed up
+    Column("upto", BigInteger),  # the first hour that is not; NULL: none is
+)
+
+stale_hours = Table(  # written to after they were summed up, or while
+    "stale_hours",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),  # rises with every such write
 )
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))

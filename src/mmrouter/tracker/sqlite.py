@@ -10,16 +10,30 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Table, TableValuedAlias, create_engine, event, func
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    ColumnElement,
+    Table,
+    TableValuedAlias,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from mmrouter.errors import ConfigError, TrackerError
 from mmrouter.tracker import schema
+from mmrouter.tracker.late import late_hours, mark_stale
 from mmrouter.tracker.migrations import migrate
 from mmrouter.tracker.records import BadRecordError, Record, Row
 
@@ -34,6 +48,9 @@ CHECKPOINT_ROWS = 1_000
 LOG_LIMIT_PAGES = 16_384
 """A log of 64 MB makes the checkpoint hold the writers for a moment, so that it starts over."""
 
+SLICED_FROM = 100_000
+"""Requests from which a table is read in two halves."""
+
 
 def _insert(table: Table) -> str:
     columns = ", ".join(column.name for column in table.columns)
@@ -47,6 +64,7 @@ def _values(table: Table) -> Callable[[Row], tuple[Any, ...]]:
 
 _INSERT_REQUEST, _request_values = _insert(schema.requests), _values(schema.requests)
 _INSERT_ATTEMPT, _attempt_values = _insert(schema.attempts), _values(schema.attempts)
+_MARK_STALE = mark_stale("?")
 _BAD_RECORD = (
     KeyError,  # spilled by an older mmrouter, which did not know the column
     sqlite3.IntegrityError,
@@ -75,9 +93,18 @@ class SqliteBackend:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
 
-    def tags(self) -> TableValuedAlias:
-        """The tags of a row of `requests`, one a row in column `value`."""
-        return func.json_each(schema.requests.c.tags).table_valued("value", name="tag")
+    def tags(self, of: Table = schema.requests) -> TableValuedAlias:
+        """See `Store.tags`."""
+        return func.json_each(of.c.tags).table_valued("value", name="tag")
+
+    def slices(self) -> list[ColumnElement[bool]]:
+        """See `Store.slices`. SQLite runs a query on one core."""
+        row = literal_column("requests.rowid", BigInteger)
+        with self.engine.connect() as connection:
+            last = connection.execute(select(func.max(row)).select_from(schema.requests)).scalar()
+        if last is None or last < SLICED_FROM:
+            return [true()]
+        return [row <= last // 2, row > last // 2]
 
     def write(self, records: Sequence[Record]) -> None:
         """See `Store.write`. For one thread at a time."""
@@ -88,6 +115,8 @@ class SqliteBackend:
             connection.executemany(
                 _INSERT_ATTEMPT, [_attempt_values(row) for r in records for row in r.attempts]
             )
+            for hour in late_hours(records, time.time()):
+                connection.execute(_MARK_STALE, (hour,))
             connection.execute("COMMIT")
             if self._path.stat().st_ino != self._inode:
                 raise TrackerError(f"{self._path} was replaced while it was open")

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Table,
     TableValuedAlias,
     delete,
     exists,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     make_url,
     or_,
     select,
+    text,
     tuple_,
 )
 from sqlalchemy import Row as SqlRow
@@ -30,6 +32,7 @@ from sqlalchemy.exc import ArgumentError
 
 from mmrouter.errors import ConfigError, InvalidRequestError, TrackerError
 from mmrouter.tracker import schema
+from mmrouter.tracker.late import HOUR_S, mark_stale
 from mmrouter.tracker.migrations import migrate
 from mmrouter.tracker.records import Record, Row
 from mmrouter.tracker.translate import translated
@@ -158,8 +161,13 @@ class Store(Protocol):
     def change(self) -> AbstractContextManager[Connection]:
         """A transaction for small writes of one's own."""
 
-    def tags(self) -> TableValuedAlias:
-        """A FROM element with the tags of a row of `requests`, one a row in column `value`."""
+    def tags(self, of: Table = schema.requests) -> TableValuedAlias:
+        """A FROM element with the tags of a row of `requests`, or of sums of them, one a row in
+        column `value`."""
+
+    def slices(self) -> list[ColumnElement[bool]]:
+        """Conditions on `requests` that divide a long table among queries that run side by side,
+        where the database does not divide one among its own processes."""
 
     def close(self) -> None:
         """Give back every connection."""
@@ -195,7 +203,8 @@ class Backend(Protocol):
     @property
     def engine(self) -> Engine: ...
     def write(self, records: Sequence[Record]) -> None: ...
-    def tags(self) -> TableValuedAlias: ...
+    def tags(self, of: Table = schema.requests) -> TableValuedAlias: ...
+    def slices(self) -> list[ColumnElement[bool]]: ...
     def close(self) -> None: ...
 
 
@@ -217,9 +226,12 @@ def _backend(url: str) -> Backend:
             raise ConfigError(f"tracker.url: expected sqlite or postgresql, got '{other}'")
 
 
-def conditions(filter: Filter, tags: TableValuedAlias) -> list[ColumnElement[bool]]:
-    """`filter` as conditions on `requests`. `tags` comes from `Store.tags`."""
-    table = schema.requests.c
+def conditions(
+    filter: Filter, tags: TableValuedAlias, of: Table = schema.requests
+) -> list[ColumnElement[bool]]:
+    """`filter` as conditions on `requests`, or on sums of them, which have no instants, sessions
+    and single costs. `tags` comes from `Store.tags`."""
+    table = of.c
     found: list[ColumnElement[bool]] = []
     if filter.since is not None:
         found.append(table.started >= filter.since)
@@ -231,16 +243,16 @@ def conditions(filter: Filter, tags: TableValuedAlias) -> list[ColumnElement[boo
         found.append(table.cost_nanos <= filter.max_cost_nanos)
     if filter.tag is not None:
         found.append(exists(select(1).select_from(tags).where(tags.c.value == filter.tag)))
-    for column, value in (
-        (table.answered_model, filter.model),
-        (table.key_name, filter.key_name),
-        (table.session, filter.session),
-        (table.category, filter.category),
-        (table.complexity, filter.complexity),
-        (table.status, filter.status),
+    for name, value in (
+        ("answered_model", filter.model),
+        ("key_name", filter.key_name),
+        ("session", filter.session),
+        ("category", filter.category),
+        ("complexity", filter.complexity),
+        ("status", filter.status),
     ):
         if value is not None:
-            found.append(column == value)
+            found.append(table[name] == value)
     return found
 
 
@@ -251,6 +263,7 @@ class SqlStore:
         self._backend = backend
         self.write = backend.write
         self.tags = backend.tags
+        self.slices = backend.slices
         self.close = backend.close
 
     @contextmanager
@@ -393,14 +406,17 @@ class SqlStore:
     def prune(self, *, older_than: float) -> int:
         """See `Store.prune`."""
         table = schema.requests
-        old = select(table.c.id).where(table.c.started < older_than).limit(PRUNE_CHUNK)
+        old = select(table.c.id, table.c.started).where(table.c.started < older_than)
         pruned = 0
         with self.change() as connection:
             for events in (schema.breaker_changes, schema.alerts):
                 connection.execute(delete(events).where(events.c.at < older_than))
         while True:
             with self.change() as connection:
-                ids: list[Any] = list(connection.execute(old).scalars())
+                chunk = connection.execute(old.limit(PRUNE_CHUNK)).all()
+                ids = [id for id, _ in chunk]
+                for hour in {int(started // HOUR_S) for _, started in chunk}:
+                    connection.execute(text(mark_stale(":hour")), {"hour": hour})
                 for owned in (schema.judgements, schema.feedback, schema.attempts):
                     connection.execute(delete(owned).where(owned.c.request_id.in_(ids)))
                 connection.execute(delete(table).where(table.c.id.in_(ids)))

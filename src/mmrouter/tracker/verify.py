@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, case, func, select
 
 from mmrouter.tracker import schema
+from mmrouter.tracker.instants import whole_seconds
+from mmrouter.tracker.late import HOUR_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +18,9 @@ class Fault:
     """One place where the books do not balance.
 
     Attributes:
-        kind: "cost", "attempts", "input_tokens", "output_tokens", "orphan_attempt" or
-            "orphan_feedback".
+        kind: "cost", "attempts", "input_tokens", "output_tokens", "orphan_attempt",
+            "orphan_feedback" or "hour": the sums of an hour are not those of its requests.
+        request_id: of the request; the hour's beginning where it is one ("2026-01-31T14:00Z").
         detail: what was expected and found.
     """
 
@@ -29,6 +33,7 @@ def faults(connection: Connection) -> Iterator[Fault]:
     """Every fault, in order of kind."""
     yield from _sums(connection)
     yield from _orphans(connection)
+    yield from _hours(connection)
 
 
 def _sums(connection: Connection) -> Iterator[Fault]:
@@ -80,3 +85,34 @@ def _orphans(connection: Connection) -> Iterator[Fault]:
         query = select(column).where(column.not_in(known)).distinct()
         for id in connection.execute(query).scalars():
             yield Fault(kind, id, "its request is not in the books")
+
+
+def _hours(connection: Connection) -> Iterator[Fault]:
+    """Hours whose sums differ from their requests; those that are to be summed up again do not
+    count."""
+    request, sums = schema.requests.c, schema.request_sums.c
+    upto = connection.execute(select(schema.sums_state.c.upto)).scalar_one()
+    if upto is None:
+        return
+    stale = set(connection.execute(select(schema.stale_hours.c.hour)).scalars())
+    hour = whole_seconds(request.started) // HOUR_S
+    counted = connection.execute(
+        select(hour, func.count(), func.coalesce(func.sum(request.cost_nanos), 0))
+        .where(request.started < float(upto * HOUR_S))
+        .group_by(hour)
+    )
+    summed = connection.execute(
+        select(sums.hour, func.sum(sums.requests), func.sum(sums.cost_nanos)).group_by(sums.hour)
+    )
+    want = {int(hour): (count, int(cost)) for hour, count, cost in counted}
+    found = {int(hour): (int(count), int(cost)) for hour, count, cost in summed}
+    for number in sorted((want.keys() | found.keys()) - stale):
+        right, there = want.get(number, (0, 0)), found.get(number, (0, 0))
+        if right != there:
+            begins = datetime.fromtimestamp(number * HOUR_S, UTC).strftime("%Y-%m-%dT%H:00Z")
+            yield Fault(
+                "hour",
+                begins,
+                f"{right[0]} requests of {right[1]} nano-dollars, the sums say {there[0]} of "
+                f"{there[1]}",
+            )
