@@ -189,6 +189,7 @@ class Request:
         key_name: name of the API key that was used, or None.
         max_cost_nanos: most that the request may cost, or None.
         dry_run: decide only, call nobody.
+        unit: what a running experiment never splits, and this request is a part of, as a hash.
         forward_headers: headers that the upstream must see (`anthropic-version`, `anthropic-beta`).
     """
 
@@ -203,6 +204,7 @@ class Request:
     tags: tuple[str, ...] = ()
     max_cost_nanos: Nanos | None = None
     dry_run: bool = False
+    unit: str | None = None
     forward_headers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -80,6 +80,12 @@ async def test_prompts_are_split_for_good_and_conversations_stay(
     found = book.measured(store, running)
     assert found["control"].requests + found["treatment"].requests == 40 + 5 + 6
     assert found["control"].cost.count == found["control"].requests
+    assert found["control"].units + found["treatment"].units == 40, (
+        "what belongs together counts once"
+    )
+    told = report(running, found)["variants"][0]
+    assert told["units"] == found["control"].units
+    assert told["metrics"]["cost_usd"]["count"] == told["requests"] > told["units"]
 
 
 async def test_a_stopped_experiment_hands_all_requests_back(

@@ -260,15 +260,15 @@ def _show(told: dict[str, Any]) -> None:
     for variant in told["variants"]:
         click.echo(
             f"\n{variant['name']}  {variant['share']:.0%} of {told['unit']}s, "
-            f"{variant['requests']} requests, {variant['source']}"
+            f"{variant['requests']} requests of {variant['units']}, {variant['source']}"
         )
         if variant["halted"]:
             click.secho(f"  halted: {variant['halted']}", fg="red")
         for metric, title in _TITLES.items():
-            _line(title, metric, variant, told["effect"])
+            _line(title, metric, variant, told["effect"], told["unit"])
 
 
-def _line(title: str, metric: str, variant: dict[str, Any], effect: float) -> None:
+def _line(title: str, metric: str, variant: dict[str, Any], effect: float, unit: str) -> None:
     mean = variant["metrics"][metric]
     if not mean["count"]:
         return
@@ -284,7 +284,7 @@ def _line(title: str, metric: str, variant: dict[str, Any], effect: float) -> No
         if against["decided"]:
             shown, colour = f"{shown}: a difference", "green"
         elif against["still_needed"]:
-            shown += f"; {against['still_needed']} more requests to see {effect:.0%}"
+            shown += f"; {against['still_needed']} more {unit}s to see {effect:.0%}"
     elif against:
         shown += "; too few to compare"
     click.secho(shown, fg=colour)

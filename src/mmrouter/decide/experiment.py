@@ -35,15 +35,19 @@ class Variant:
     share: float
 
 
-def assign(experiment: str, unit: str, variants: Sequence[Variant]) -> str:
-    """The variant of a unit: the same whenever and wherever it is asked.
-
-    The unit's hash falls evenly into [0, 1), where each variant holds a stretch as long as its
-    share. The experiment's name is part of the hash, so that one experiment's split says nothing of
-    the next one's.
-    """
+def unit_id(experiment: str, unit: str) -> str:
+    """A unit's hash, 16 hex digits. The experiment's name is part of it, so that one experiment's
+    split says nothing of the next one's."""
     digest = blake2b(f"{experiment}\0{unit}".encode("utf-8", "surrogatepass"), digest_size=8)
-    point = int.from_bytes(digest.digest(), "big") / 2**64
+    return digest.hexdigest()
+
+
+def assign(id: str, variants: Sequence[Variant]) -> str:
+    """The variant of a unit, by its hash: the same whenever and wherever it is asked.
+
+    The hash falls evenly into [0, 1), where each variant holds a stretch as long as its share.
+    """
+    point = int(id, 16) / 2**64
     reached = 0.0
     for variant in variants:
         reached += variant.share

@@ -199,7 +199,7 @@ def _score(said: Sequence[Verdict]) -> Score:
     )
 
 
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(successes: float, trials: float, z: float = 1.96) -> tuple[float, float]:
     """The bounds of a share (Wilson 1927), 95 % confidence by default; (0, 1) of no trial."""
     if not trials:
         return 0.0, 1.0

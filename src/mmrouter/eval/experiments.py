@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from math import sqrt
 from typing import Any
 
@@ -20,15 +20,10 @@ EFFECT = 0.1
 _Z95 = 1.96
 
 
-def _share_failed(measured: Measured) -> Moments:
-    failed = float(measured.failed)
-    return Moments(measured.requests, failed, failed)  # of ones and zeros, which are their squares
-
-
 METRICS: Mapping[str, Callable[[Measured], Moments]] = {
     "cost_usd": lambda measured: measured.cost,
     "latency_ms": lambda measured: measured.latency,
-    "error_rate": _share_failed,
+    "error_rate": lambda measured: measured.error,
     "feedback": lambda measured: measured.feedback,
     "judge_score": lambda measured: measured.judged,
 }
@@ -36,7 +31,8 @@ METRICS: Mapping[str, Callable[[Measured], Moments]] = {
 
 
 def report(experiment: Experiment, found: Mapping[str, Measured], effect: float = EFFECT) -> Json:
-    """Every variant's means with 95 % intervals, and their differences from the control's.
+    """Every variant's means with 95 % intervals, and their differences from the control's. Both are
+    as sure as the number of units allows; `still_needed` counts units too.
 
     The differences hold at all looks together (see `eval.sequential`), and for all variants
     together: with several treatments each gets its part of `ALPHA`.
@@ -64,6 +60,7 @@ def report(experiment: Experiment, found: Mapping[str, Measured], effect: float 
                 "halted": experiment.halted.get(arm.name),
                 "requests": found[arm.name].requests,
                 "failed": found[arm.name].failed,
+                "units": found[arm.name].units,
                 "metrics": {name: _mean(name, of(found[arm.name])) for name, of in METRICS.items()},
                 "against_control": None
                 if arm is experiment.control
@@ -82,12 +79,17 @@ def _mean(name: str, moments: Moments) -> Json:
     if of.count == 0:
         return {"count": 0, "mean": None, "low": None, "high": None}
     if name == "error_rate":
-        low, high = wilson(round(moments.total), of.count)
-        return {"count": of.count, "mean": of.mean, "low": low, "high": high}
-    if of.count < 2:
-        return {"count": of.count, "mean": of.mean, "low": None, "high": None}
-    reach = _Z95 * sqrt(of.variance / of.count)
-    return {"count": of.count, "mean": of.mean, "low": of.mean - reach, "high": of.mean + reach}
+        # as many independent requests as would be as sure as these
+        spread = of.mean * (1 - of.mean)
+        alone = spread * of.count / of.variance if of.variance else of.count
+        trials = min(alone, moments.count)
+        low, high = wilson(of.mean * trials, trials)
+    elif of.count < 2:
+        low, high = None, None
+    else:
+        reach = _Z95 * sqrt(of.variance / of.count)
+        low, high = of.mean - reach, of.mean + reach
+    return {"count": moments.count, "mean": of.mean, "low": low, "high": high}
 
 
 def _against(control: Moments, treatment: Moments, effect: float, alpha: float) -> Json:
@@ -104,4 +106,4 @@ def _against(control: Moments, treatment: Moments, effect: float, alpha: float) 
 
 
 def _sample(moments: Moments) -> Sample:
-    return sample(moments.count, moments.total, moments.squares)
+    return sample(*astuple(moments))

@@ -4,6 +4,10 @@ An ordinary 95 % interval holds the truth at one look that was fixed beforehand;
 day and stops at the first "significant" one is wrong far more often. The intervals here hold at all
 looks together: asymptotic confidence sequences (Waudby-Smith et al. 2021, theorem 2.2), which are
 the mixture SPRT of Johari et al. (2017) read as intervals.
+
+What is split between the sides are units (conversations, prompts, keys), and the requests of one
+unit are alike, so a mean per request is a ratio of sums over units. Its variance is that of the
+delta method for ratios (Deng et al. 2018, section 3.1); units count, requests do not.
 """
 
 from __future__ import annotations
@@ -12,18 +16,20 @@ import math
 from dataclasses import dataclass
 
 LEAST = 30
-"""Observations of each side from which the normal approximation is used."""
+"""Units of each side from which the normal approximation is used."""
 
 _TUNED_FOR = 2_000
-"""Observations at which the intervals are narrowest for their kind."""
+"""Units at which the intervals are narrowest for their kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is known of one side's observations.
+    """What is known of one side.
 
     Attributes:
-        variance: of one observation (unbiased); 0 of fewer than two.
+        count: units.
+        mean: per observation.
+        variance: of the mean, times `count`; 0 of fewer than two units.
     """
 
     count: int
@@ -31,13 +37,23 @@ class Sample:
     variance: float
 
 
-def sample(count: int, total: float, squares: float) -> Sample:
-    """From the number, the sum and the sum of squares of observations."""
+def sample(
+    units: int, count: int, total: float, squares: float, products: float, counts: int
+) -> Sample:
+    """From sums over units that have n observations each, whose sum is x.
+
+    Args:
+        count, total: sums of n and of x.
+        squares, products, counts: of x², n·x and n².
+    """
     if count == 0:
         return Sample(0, 0.0, 0.0)
     mean = total / count
-    spread = max(0.0, squares - count * mean * mean)
-    return Sample(count, mean, spread / (count - 1) if count > 1 else 0.0)
+    if units < 2:
+        return Sample(units, mean, 0.0)
+    spread = max(0.0, squares - 2 * mean * products + mean * mean * counts)
+    each = count / units
+    return Sample(units, mean, spread / (units - 1) / (each * each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +61,8 @@ class Difference:
     """A treatment's mean less the control's.
 
     Attributes:
-        low, high: interval that holds at all looks together; None of too few observations.
-        p: always-valid p-value of "no difference"; 1.0 of too few observations.
+        low, high: interval that holds at all looks together; None of too few units.
+        p: always-valid p-value of "no difference"; 1.0 of too few units.
     """
 
     value: float
@@ -83,17 +99,17 @@ def difference(control: Sample, treatment: Sample, alpha: float = 0.05) -> Diffe
 def still_needed(
     control: Sample, treatment: Sample, effect: float, alpha: float = 0.05
 ) -> int | None:
-    """Observations, both sides together and split as until now, after which the interval reaches no
+    """Units, both sides together and split as until now, after which the interval reaches no
     further than `effect`: then a difference of that size shows. None where too little is known.
     """
     if min(control.count, treatment.count) < LEAST or effect <= 0:
         return None
     count = control.count + treatment.count
     error = control.variance / control.count + treatment.variance / treatment.count
-    one = error * count  # variance of the difference per observation
+    one = error * count  # variance of the difference per unit
 
-    def narrow(observations: int) -> bool:
-        return _reach(one / observations, observations, _mixing(alpha), alpha) <= effect
+    def narrow(units: int) -> bool:
+        return _reach(one / units, units, _mixing(alpha), alpha) <= effect
 
     if narrow(count):
         return 0

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mmrouter.config.schema import Config
-from mmrouter.decide.experiment import Unit, assign, breached
+from mmrouter.decide.experiment import Unit, assign, breached, unit_id
 from mmrouter.dialects.identity import thread
 from mmrouter.dialects.opening import opening
 from mmrouter.errors import MMRouterError, TrackerError
@@ -78,7 +78,7 @@ class RunningExperiment:
         # at once, for a process that answers one request and ends
         self._refresh()
 
-    def policy_for(self, request: Request) -> Policy | None:
+    def policy_for(self, request: Request) -> tuple[Policy, str] | None:
         now = self._monotonic()
         if now >= self._read_at and not self._reading.is_alive():
             # a plain thread: the library's blocking router asks from outside of its event loop
@@ -88,11 +88,11 @@ class RunningExperiment:
         if running is None or request.surface is Surface.QUALITY or not _routed(request):
             return None
         experiment = running.experiment
-        unit = _unit(experiment.unit, request)
-        name = assign(experiment.name, unit, experiment.variants)
+        unit = unit_id(experiment.name, _unit(experiment.unit, request))
+        name = assign(unit, experiment.variants)
         if name in experiment.halted:
             name = experiment.control.name
-        return running.policies[name]
+        return running.policies[name], unit
 
     def configure(self, config: Config) -> None:
         self._config = config

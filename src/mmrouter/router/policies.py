@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mmrouter.classifier.base import Classifier
@@ -47,8 +47,9 @@ class Policy:
 class Experiments(Protocol):
     """Who may answer in the place of the current config."""
 
-    def policy_for(self, request: Request) -> Policy | None:
-        """The variant that the request belongs to; None for the config itself. Returns at once."""
+    def policy_for(self, request: Request) -> tuple[Policy, str] | None:
+        """The variant that the request belongs to, and its unit's hash; None for the config itself.
+        Returns at once."""
 
     def configure(self, config: Config) -> None:
         """The config was replaced: variants that lean on it are built anew, in a moment."""
@@ -71,11 +72,13 @@ class Policies:
 
     def run(self, request: Request) -> Events:
         """See `Pipeline.run`."""
-        return self._pipeline(request).run(request)
+        pipeline, request = self._placed(request)
+        return pipeline.run(request)
 
     async def decide(self, request: Request) -> Plan:
         """See `Pipeline.decide`."""
-        return await self._pipeline(request).decide(request)
+        pipeline, request = self._placed(request)
+        return await pipeline.decide(request)
 
     def replace(self, policy: Policy) -> None:
         """Later requests go by this one; those under way by the one they began with."""
@@ -91,6 +94,9 @@ class Policies:
         await self._experiments.aclose()
         await self.current.aclose()
 
-    def _pipeline(self, request: Request) -> Pipeline:
+    def _placed(self, request: Request) -> tuple[Pipeline, Request]:
         chosen = self._experiments.policy_for(request)
-        return (chosen or self.current).pipeline
+        if chosen is None:
+            return self.current.pipeline, request
+        policy, unit = chosen
+        return policy.pipeline, replace(request, unit=unit)

@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, and_, case, cast, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    FromClause,
+    and_,
+    case,
+    cast,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from mmrouter.decide.experiment import Unit, Variant
@@ -155,11 +167,22 @@ def _experiment(row: dict[str, Any]) -> Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Number, sum and sum of squares of observations."""
+    """Sums over units, each of which has some observations: their number n and their sum x.
 
+    Attributes:
+        units: that have an observation at all.
+        count, total: sums of n and of x.
+        squares: of x².
+        products: of n·x.
+        counts: of n².
+    """
+
+    units: int = 0
     count: int = 0
     total: float = 0.0
     squares: float = 0.0
+    products: float = 0.0
+    counts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,17 +190,20 @@ class Measured:
     """What the requests of one variant came to.
 
     Attributes:
+        units: prompts, sessions or keys that they are of.
         cost: USD of a request, of those whose price is known.
         latency: milliseconds of an answered request.
-        failed: requests that nobody answered.
+        error: 1 for a request that nobody answered, 0 for another.
         feedback: scores 0..1, the last of each request.
         judged: a judge's scores 0..1.
     """
 
     requests: int = 0
     failed: int = 0
+    units: int = 0
     cost: Moments = Moments()
     latency: Moments = Moments()
+    error: Moments = Moments()
     feedback: Moments = Moments()
     judged: Moments = Moments()
 
@@ -192,53 +218,39 @@ def measured(store: Store, experiment: Experiment) -> dict[str, Measured]:
     )
     usd = cast(_requests.cost_nanos, Double) / 1e9
     answered = case((_requests.status == Status.OK.value, _requests.latency_ms))
-    main = (
-        select(
-            _requests.variant,
-            func.count(),
-            func.count(case((_requests.status == Status.FAILED.value, 1))),
-            *_moments(usd),
-            *_moments(answered),
-        )
-        .where(of_it)
-        .group_by(_requests.variant)
-    )
+    failed = case((_requests.status == Status.FAILED.value, 1.0), else_=0.0)
     last = (
         select(func.max(_feedback.id).label("id")).group_by(_feedback.request_id).subquery("last")
     )
-    said = (
-        select(_requests.variant, *_moments(_feedback.score))
-        .select_from(
-            schema.feedback.join(last, last.c.id == _feedback.id).join(
-                schema.requests, _feedback.request_id == _requests.id
-            )
-        )
-        .where(of_it)
-        .group_by(_requests.variant)
+    said = schema.feedback.join(last, last.c.id == _feedback.id).join(
+        schema.requests, _feedback.request_id == _requests.id
     )
-    judged = (
-        select(_requests.variant, *_moments(_judgements.score))
-        .select_from(
-            schema.judgements.join(schema.requests, _judgements.request_id == _requests.id)
-        )
-        .where(of_it)
-        .group_by(_requests.variant)
-    )
+    judged = schema.judgements.join(schema.requests, _judgements.request_id == _requests.id)
     with store.read() as connection:
-        feedback = {row[0]: _of(row[1:]) for row in connection.execute(said)}
-        scores = {row[0]: _of(row[1:]) for row in connection.execute(judged)}
-        found = {
-            row[0]: Measured(
-                requests=row[1],
-                failed=row[2],
-                cost=_of(row[3:6]),
-                latency=_of(row[6:9]),
-                feedback=feedback.get(row[0], Moments()),
-                judged=scores.get(row[0], Moments()),
-            )
-            for row in connection.execute(main)
-        }
-    return {arm.name: found.get(experiment.label(arm.name), Measured()) for arm in experiment.arms}
+        main = _moments(connection, schema.requests, of_it, usd, answered, failed)
+        feedback = _moments(connection, said, of_it, _feedback.score)
+        scores = _moments(connection, judged, of_it, _judgements.score)
+    found = {}
+    for arm in experiment.arms:
+        label = experiment.label(arm.name)
+        if label not in main:
+            found[arm.name] = Measured()
+            continue
+        cost, latency, error = main[label]
+        found[arm.name] = Measured(
+            requests=error.count,
+            failed=round(error.total),
+            units=error.units,
+            cost=cost,
+            latency=latency,
+            error=error,
+            feedback=feedback.get(label, _NOTHING)[0],
+            judged=scores.get(label, _NOTHING)[0],
+        )
+    return found
+
+
+_NOTHING = (Moments(),)
 
 
 def failures(store: Store, experiment: Experiment) -> dict[str, tuple[int, int]]:
@@ -257,10 +269,41 @@ def failures(store: Store, experiment: Experiment) -> dict[str, tuple[int, int]]
         return {labels[name]: (count, bad) for name, count, bad in connection.execute(query)}
 
 
-def _moments(value: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
-    return func.count(value), func.sum(value), func.sum(value * value)
+def _moments(
+    connection: Connection,
+    rows: FromClause,
+    where: ColumnElement[bool],
+    *values: ColumnElement[Any],
+) -> dict[str, tuple[Moments, ...]]:
+    """By variant's label, the moments of each value. Rows of books that did not know units yet are
+    each a unit of its own."""
+    sums = [
+        column
+        for number, value in enumerate(values)
+        for column in (func.count(value).label(f"n{number}"), func.sum(value).label(f"x{number}"))
+    ]
+    unit = func.coalesce(_requests.unit, _requests.id)
+    units = (
+        select(_requests.variant, *sums)
+        .select_from(rows)
+        .where(where)
+        .group_by(_requests.variant, unit)
+        .subquery()
+        .c
+    )
+    moments: list[ColumnElement[Any]] = []
+    for number in range(len(values)):
+        n, x = units[f"n{number}"], units[f"x{number}"]
+        moments += [func.count(x)]  # of a unit without an observation the sum is NULL
+        moments += [func.sum(part) for part in (n, x, x * x, n * x, n * n)]
+    query = select(units.variant, *moments).group_by(units.variant)
+    found = {}
+    for label, *numbers in connection.execute(query):
+        parts = [numbers[start : start + 6] for start in range(0, len(numbers), 6)]
+        found[label] = tuple(map(_of, parts))
+    return found
 
 
 def _of(row: Sequence[Any]) -> Moments:
-    count, total, squares = row
-    return Moments(count, float(total or 0), float(squares or 0))
+    units, count, total, squares, products, counts = (value or 0 for value in row)
+    return Moments(units, int(count), float(total), float(squares), float(products), int(counts))

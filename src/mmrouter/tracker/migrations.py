@@ -74,9 +74,16 @@ def _m008_sums(connection: Connection) -> None:
     if connection.execute(select(schema.sums_state)).first() is None:
         connection.execute(insert(schema.sums_state).values(generation=0, upto=None))
     connection.exec_driver_sql(
-        "CREATE INDEX IF NOT EXISTS ix_requests_sample ON requests (started, answered_model, latency_ms, ttft_ms)"
-        f" WHERE {schema.SAMPLED}"
+        "CREATE INDEX IF NOT EXISTS ix_requests_sample ON requests "
+        f"(started, answered_model, latency_ms, ttft_ms) WHERE {schema.SAMPLED}"
     )
+
+
+def _m009_units(connection: Connection) -> None:
+    """Which requests an experiment keeps together."""
+    known = {column["name"] for column in inspect(connection).get_columns("requests")}
+    if "unit" not in known:  # a new database has it from the first step
+        connection.exec_driver_sql("ALTER TABLE requests ADD COLUMN unit TEXT")
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
@@ -88,6 +95,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m006_continuations,
     _m007_experiments,
     _m008_sums,
+    _m009_units,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

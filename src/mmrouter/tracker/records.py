@@ -83,6 +83,7 @@ def _request_row(outcome: Outcome) -> Row:
         "classifier": classification.strategy if classification else None,
         "degraded": _text(classification.degraded) if classification else None,
         "variant": _text(plan.variant) if plan else None,
+        "unit": request.unit,
         "session": _text(request.session),
         "price_source": _price_source(answered),
         "upstream_id": _text(answered.upstream_id) if answered else None,

@@ -88,6 +88,7 @@ requests = Table(
     Column("continuation", Text),  # what became of the conversation's model: `types.Move`
     Column("switch_nanos", BigInteger),  # what leaving that model costs in cached prompt
     Column("switch_saving_nanos", BigInteger),  # what leaving it saves over the turns looked ahead
+    Column("unit", Text),  # what the variant's experiment never splits, as a hash
     Index("ix_requests_started", "started", "id"),
     Index("ix_requests_session", "session", "started"),
     Index("ix_requests_upstream_id", "upstream_id"),
