@@ -109,6 +109,8 @@ def clean(text: str) -> Cleaned:
         return Cleaned("", 0, len(text))
     whole = len(text)
     text = _PREAMBLE.sub("", text, count=1) if _PREAMBLE.match(text) else text
+    if "[/" in text:
+        text = _bracketed(text)
     text, code = _without_blocks(text, 0)
     text, fenced = _without_fences(text)
     code += fenced
@@ -122,6 +124,17 @@ def clean(text: str) -> Cleaned:
     text = _BLANKS.sub("\n\n", _SPACES.sub(" ", text)).strip()
     pasted = max(0, whole - len(text) - code)
     return Cleaned(without_courtesy(text), code, pasted)
+
+
+_BRACKETS = re.compile(r"\[(/?)([^\W\d][\w-]{1,40})\]")
+
+
+def _bracketed(text: str) -> str:
+    """The text with blocks such as [mail]…[/mail] written as tags."""
+    closed = {m.group(2) for m in _BRACKETS.finditer(text) if m.group(1)}
+    return _BRACKETS.sub(
+        lambda m: f"<{m.group(1)}{m.group(2)}>" if m.group(2) in closed else m.group(), text
+    )
 
 
 def _without_blocks(text: str, depth: int) -> tuple[str, int]:

@@ -126,8 +126,14 @@ def _join_runs(rows: list[str], kinds: list[int | None]) -> None:
             kinds[index] = PROSE
 
 
+_HEADER = re.compile(r"\s*(?:[A-Z]{2,10}[ -]?#?\d|[^|?]{1,60}\|[^|?]{1,60}(?:\||$))")
+_SAID = re.compile(r"(?:\d{1,2}:\d\d\s+)?[^\W\d][\w .]{0,30}[:：]\s+(?=\S)")
+"""Who said it, in a thread."""
+
+
 def _relayed(rows: list[str]) -> list[str]:
-    """A ticket or chat bot quotes the ask itself: under a "#77" or "@name" there is but a quote."""
+    """A ticket or chat bot quotes the ask itself: under a "#77", "@name" or a ticket's title there is
+    but a quote, or a thread that the ask ends."""
     quoted = [row[1:].strip(" /") for row in rows if row[:1] == ">"]
     if not quoted:
         return rows
@@ -135,7 +141,13 @@ def _relayed(rows: list[str]) -> list[str]:
     first = own[0] if own else ""
     short = sum(map(len, own)) < 60 and "?" not in first
     named = ("#" in first or "@" in first) and (short or first.rstrip().endswith(":"))
-    return [max(quoted, key=len)] if not own or named else rows
+    titled = all(_HEADER.match(row) for row in own)
+    if own and not named and not titled:
+        return rows
+    said = [match.end() if (match := _SAID.match(quote)) else 0 for quote in quoted]
+    if len(quoted) > 2 and sum(map(bool, said)) * 2 > len(quoted):
+        return [quoted[-1][said[-1] :]]
+    return [max(quoted, key=len)]
 
 
 _REGARDS = re.compile(

@@ -18,7 +18,7 @@ _ASK_LABEL = (
     r"follow[- ]?up|user's)[ _-])?"
     r"(?:question|query|request|message|task|instruction|ask|(?:\w{1,12}[. ])?prompt|"
     r"transcript|utterance|input)"
-    r"(?:[ _][\w']{1,12}){0,3}|description|human|user|customer|goal|ask|msg|body|q|"
+    r"(?:[ _][\w']{1,12}){0,3}|description|human|user|customer|goal|objective|ask|msg|body|q|"
     r"frage|pregunta|pertanyaan|вопрос|问题|質問|질문|سؤال"
 )
 _OTHER_LABEL = (
@@ -27,7 +27,7 @@ _OTHER_LABEL = (
     r"chunks?|results?|history|observation|thought|action(?: input)?|answer|assistant|ai|bot|"
     r"response|output|memory|memories|tools?|metadata|confidence|session|system|scratchpad|"
     r"expected output|environment|instructions?|rules|guidelines|format|references?|"
-    r"citations?|files?)"
+    r"citations?|files?|page|url|screen|elements|tabs?)"
 )
 _LABEL = re.compile(
     rf"^[ \t#*=\-\[(_]{{0,8}}(?:(?P<ask>{_ASK_LABEL})|(?P<other>{_OTHER_LABEL}))"
