@@ -57,7 +57,8 @@ CLUTTERED = {
     f"2025-02-03T11:03:40Z INFO done\n\n{ASK}",
     "trace": 'Traceback (most recent call last):\n  File "/a.py", line 3, in <module>\n    run()\n'
     f"ValueError: no\n\n{ASK}",
-    "paired brackets": f"[inbox]\nA. Bank: your card expires, 1 June.\nB. Lea: lunch?\n[/inbox]\n\n{ASK}",
+    "paired brackets": "[inbox]\nA. Bank: your card expires, 1 June.\nB. Lea: lunch?\n[/inbox]\n\n"
+    f"{ASK}",
     "browser": "Step 4/9\nPage: Corner Bakery\n(1) Bread (2) Cakes (3) Till: 0\nRye 4.20, spelt "
     f"5.10, open from seven. Orders a day ahead, by phone or here.\nObjective: {ASK}",
     "ticket thread": "INC 4410 | B. Moss | badge\n> 09:10 B. Moss: the gate does not open\n> 09:40 "

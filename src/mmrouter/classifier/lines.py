@@ -132,8 +132,8 @@ _SAID = re.compile(r"(?:\d{1,2}:\d\d\s+)?[^\W\d][\w .]{0,30}[:：]\s+(?=\S)")
 
 
 def _relayed(rows: list[str]) -> list[str]:
-    """A ticket or chat bot quotes the ask itself: under a "#77", "@name" or a ticket's title there is
-    but a quote, or a thread that the ask ends."""
+    """A ticket or chat bot quotes the ask itself: under a "#77", "@name" or a ticket's title stands
+    but a quote, or a thread that ends with the ask."""
     quoted = [row[1:].strip(" /") for row in rows if row[:1] == ">"]
     if not quoted:
         return rows
