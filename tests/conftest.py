@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.upstream import Upstream, running
 
+pytest_plugins = ("tests.support.databases",)
+
 
 @pytest.fixture(autouse=True)
 def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +37,18 @@ def serving_process(config: Config, folder: Path) -> Iterator[tuple[str, int]]:
         else:
             raise AssertionError("".join(lines))
         threading.Thread(target=process.stderr.read, daemon=True).start()  # it must not fill up
+        while process.poll() is None and not _listens(found.group()):
+            time.sleep(0.005)
         yield found.group(), process.pid
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _listens(url: str) -> bool:
+    """The line with the URL is written a moment before."""
+    try:
+        socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))).close()
+    except ConnectionRefusedError:
+        return False
+    return True

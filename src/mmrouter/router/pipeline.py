@@ -422,7 +422,7 @@ def _hash(text: str | None) -> str | None:
 
 
 def _status_of(error: errors.MMRouterError, run: _Run) -> Status:
-    called = run.tries or isinstance(error, errors.ProviderError)
+    called = any(not a.aside for a in run.attempts) or isinstance(error, errors.ProviderError)
     return Status.FAILED if called else Status.REFUSED
 
 

@@ -1,4 +1,4 @@
-"""What the contract suites share: the databases that they run against."""
+"""Fixtures: the databases and the Redis that suites run against, each of them real."""
 
 from __future__ import annotations
 
