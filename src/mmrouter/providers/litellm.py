@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import importlib
 import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from mmrouter import errors
@@ -28,6 +29,14 @@ _ENVIRONMENT = {
 }
 
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+
+_LATE = (
+    "litellm.proxy.openai_files_endpoints.common_utils",
+    "litellm.responses.mcp.litellm_proxy_mcp_handler",
+    "openai.resources",
+)
+"""Imported by LiteLLM only in the first call of some kind, each with hundreds of others. First
+calls that come together would do so in several threads, and one would see modules half made."""
 
 _NO_KEY = "none"
 """For a target without a key. Were it empty, LiteLLM would send the key of the real OpenAI."""
@@ -91,6 +100,9 @@ def _load() -> Any:
     warnings.filterwarnings("ignore", "Item '.*' on TypedDict class", UserWarning)  # of its types
     import litellm
 
+    for name in _LATE:
+        with suppress(ImportError):  # another version of LiteLLM
+            importlib.import_module(name)
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.drop_params = False
