@@ -29,7 +29,8 @@ export function useMeta() {
 
 export function App() {
   const meta = useMeta();
-  if (meta.error instanceof ApiError && meta.error.status === 401) return <KeyGate />;
+  if (meta.error instanceof ApiError && [401, 403].includes(meta.error.status))
+    return <KeyGate refusal={meta.error} />;
   if (meta.error) {
     return (
       <main className="alone">
@@ -107,10 +108,10 @@ function Frame({ meta }: { meta: Meta }) {
   );
 }
 
-function KeyGate() {
+function KeyGate({ refusal }: { refusal: ApiError }) {
   const client = useQueryClient();
   const [key, change] = useState("");
-  const refused = hasKey();
+  const foreign = refusal.status === 403 && !hasKey(); // another Host or Origin: no key helps
   return (
     <main className="alone">
       <form
@@ -124,9 +125,13 @@ function KeyGate() {
         <h1>
           <Mark /> mmrouter
         </h1>
-        <p>This server asks for an API key: the same that its clients use.</p>
+        <p>
+          This dashboard shows everybody&apos;s requests, so it asks for an admin key: the
+          server&apos;s <code>MMROUTER_API_KEY</code>, or one that{" "}
+          <code>mmrouter keys create NAME --admin</code> made.
+        </p>
         <label>
-          API key
+          Admin key
           <input
             type="password"
             autoComplete="off"
@@ -135,9 +140,9 @@ function KeyGate() {
             onChange={(event) => change(event.target.value)}
           />
         </label>
-        {refused && (
+        {(hasKey() || foreign) && (
           <p className="bad" role="alert">
-            The server does not know this key.
+            {refusal.status === 401 ? "The server does not know this key." : refusal.message}
           </p>
         )}
         <button type="submit" className="primary">

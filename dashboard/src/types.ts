@@ -301,11 +301,27 @@ export interface BreakerChange {
   cause: string | null;
 }
 
+export interface Quota {
+  kind: "requests" | "tokens";
+  left: number;
+  limit: number | null;
+  reset: number;
+}
+
+export interface RateLimit {
+  model: string;
+  provider: string;
+  passed_over: string | null;
+  paused_until: number | null;
+  limits: Quota[];
+}
+
 export interface Breakers {
   known: boolean;
   threshold: number;
   reset_ms: number;
   open: string[];
+  limits: RateLimit[];
   changes: BreakerChange[];
 }
 
@@ -327,6 +343,23 @@ export interface Beliefs {
   strategy: string;
   min_feedback_count: number;
   beliefs: BeliefRow[];
+}
+
+export interface Rated {
+  score: number;
+  adaptive: boolean;
+  before: BeliefRow[];
+  beliefs: BeliefRow[];
+}
+
+export interface Quality {
+  shadow: number;
+  judged: number;
+  unjudged: number;
+  same: number;
+  verdicts: { win: number; tie: number; loss: number };
+  as_good: { share: number; low: number; high: number } | null;
+  judging_nanos: number;
 }
 
 export interface Interval {

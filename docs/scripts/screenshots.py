@@ -1,4 +1,5 @@
-"""Pictures of every page of the dashboard, in both themes, from a real run of `mmrouter demo`.
+"""Pictures of every page of the dashboard, in both themes and on a phone, from a real run of
+`mmrouter demo`.
 
 python docs/scripts/screenshots.py      # writes docs/img/dashboard-*.png
 """
@@ -50,6 +51,8 @@ def show(page: Page, url: str, name: str) -> None:
     if name == "story":
         page.locator(".to-story").first.click()
         page.get_by_role("heading", name="What it cost").wait_for()
+        page.get_by_role("button", name="Good").click()
+        page.get_by_text("Saved.").wait_for()
     elif name == "routing":
         page.get_by_label("Prompt", exact=True).fill(
             "Prove that the square root of 2 is irrational, and say where the proof fails for 4."
@@ -73,8 +76,9 @@ def main() -> None:
                 page.screenshot(path=OUT / f"dashboard-{name}-{theme}.png")
             page.close()
         phone = browser.new_page(viewport={"width": 375, "height": 740})
-        show(phone, url, "overview")
-        phone.screenshot(path=OUT / "dashboard-phone.png")
+        for name in (*PAGES, "story"):
+            show(phone, url, name)
+            phone.screenshot(path=OUT / f"dashboard-{name}-phone.png")
 
 
 if __name__ == "__main__":

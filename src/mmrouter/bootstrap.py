@@ -205,7 +205,7 @@ def check_priced(config: Config) -> None:
         ConfigError, UnpricedModelError
     """
     registry = Registry(config)
-    for name in (*config.model_names(), *_asked_aside(config)):
+    for name in config.called_names():
         registry.priced(name)
 
 
@@ -328,16 +328,6 @@ def _shadow(config: Config, pipeline: Pipeline, registry: Registry, store: Store
         pipeline.run, registry.priced, judge=config.judge_model, baseline=config.baseline_model
     )
     return Shadow(referee, noted, config.quality.shadow)
-
-
-def _asked_aside(config: Config) -> Iterator[str]:
-    """Models that no route need name: those that classify and judge."""
-    if config.classifier.strategy == "llm" and config.classifier.model:
-        yield config.classifier.model
-    if config.cascade.enabled and config.cascade.strategy == "llm_judge":
-        yield config.cascade.judge_model or ""
-    if config.quality.shadow > 0:
-        yield from (config.baseline_model, config.judge_model)
 
 
 def _llm_classifier(config: Config) -> LlmClassifier | None:

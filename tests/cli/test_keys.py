@@ -20,7 +20,11 @@ def test_create_list_revoke(tmp_path: Path) -> None:
     key = made.out.strip()
     listed = mmrouter("-c", "c.yaml", "keys", "list", "--json", cwd=tmp_path)
     assert [(r["name"], r["hash"]) for r in json.loads(listed.out)] == [("ci", hash_key(key))]
-    assert "ci" in mmrouter("-c", "c.yaml", "keys", "list", cwd=tmp_path).out
+    assert [r["scope"] for r in json.loads(listed.out)] == ["client"]
+    assert mmrouter("-c", "c.yaml", "keys", "create", "boss", "--admin", cwd=tmp_path).code == 0
+    shown = mmrouter("-c", "c.yaml", "keys", "list", cwd=tmp_path).out.splitlines()
+    assert [line.split()[:2] for line in shown] == [["boss", "admin"], ["ci", "client"]]
+    assert mmrouter("-c", "c.yaml", "keys", "revoke", "boss", cwd=tmp_path).code == 0
     assert key not in (tmp_path / "c.yaml").read_text()
     again = mmrouter("-c", "c.yaml", "keys", "create", "ci", cwd=tmp_path)
     assert (again.code, again.out) == (1, "")

@@ -16,6 +16,7 @@ from tests.support.configs import config_for
 from tests.support.upstream import failing, running
 
 KEY = "mm-e2e-key"
+CLIENT_KEY = "mm-e2e-client-key"
 
 
 @dataclass
@@ -64,6 +65,7 @@ def _config(base_url: str) -> Config:
         {"cheap": base_url, "dear": base_url},
         budget={"enabled": True, "daily_limit": 5, "monthly_limit": 50},
         tracker={"store_prompts": True},
+        adaptive={"enabled": True, "min_feedback_count": 3},
     )
 
 

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import KEY, Traffic
+from mmrouter.eval.pairwise import Judgement, Verdict
+from mmrouter.eval.quality import Comparison, row_of
+from mmrouter.server.auth import hash_key
+from mmrouter.tracker.store import open_store
+from tests.e2e.conftest import CLIENT_KEY, KEY, Traffic
 from tests.http.serving import serving
 from tests.support.configs import config_for
 
@@ -73,12 +77,36 @@ def test_a_phone_shows_it_without_scrolling_sideways(
 
 
 def test_the_overview_says_what_the_books_say(traffic: Traffic, open_page: Open) -> None:
+    judge(traffic, {id: "loss" if n == 0 else "tie" for n, id in enumerate(traffic.ok[:10])})
     page = open_page(f"{traffic.served.url}/dashboard")
     counted = traffic.served.ask("GET", "/dashboard/api/count").json["requests"]
     tile = page.locator(".stat", has_text="Requests").first
     expect(tile).to_contain_text(str(counted))
-    expect(page.get_by_text("95% sure")).to_be_visible()
+    expect(page.locator(".stat", has_text="Saved")).to_contain_text("95% sure")
     expect(page.get_by_text("by the month's end")).to_be_visible()
+    quality = page.locator(".stat", has_text="Quality")
+    expect(quality).to_contain_text("90%")
+    expect(quality).to_contain_text("of 10 judged")
+    page.goto(f"{traffic.served.url}/dashboard?status=failed")
+    expect(quality).to_contain_text("mmrouter serve --shadow")
+
+
+def judge(traffic: Traffic, verdicts: dict[str, str]) -> None:
+    """Writes what a judge said into the books."""
+    store = open_store(traffic.served.db)
+    try:
+        for id, verdict in verdicts.items():
+            compared = Comparison(
+                request_id=id,
+                routed_model="cheap",
+                baseline_model="dear",
+                judge_model="dear",
+                routed_nanos=1,
+                judgement=Judgement(Verdict(verdict), None),
+            )
+            store.add_judgement(row_of(compared, "command"))
+    finally:
+        store.close()
 
 
 def test_a_filter_holds_in_the_address_and_on_every_page(traffic: Traffic, open_page: Open) -> None:
@@ -125,33 +153,70 @@ def test_a_story_opens_and_closes_by_keyboard(traffic: Traffic, open_page: Open)
     assert page.url.endswith("/dashboard/requests?status=ok")
 
 
-def test_a_thumb_down_is_in_the_books_and_lowers_the_belief(
-    traffic: Traffic, open_page: Open
-) -> None:
-    id = traffic.ok[0]
+def test_a_thumb_down_lowers_the_belief_and_says_so(traffic: Traffic, open_page: Open) -> None:
+    """The belief of the page, of the story and of the router are one."""
+    query = "status=ok&complexity=simple&category=reasoning&limit=3"
+    alike = traffic.served.ask("GET", f"/dashboard/api/requests?{query}").json["rows"]
+    id, second, third = (row["id"] for row in alike)
     page = open_page(f"{traffic.served.url}/dashboard/requests/{id}")
     page.get_by_role("button", name="Bad").click()
     expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
+    change = page.locator(".change")
+    expect(change).to_contain_text("Good answers that cheap is believed to give to simple/")
     row = traffic.served.row(id)
     assert row is not None
     assert [note["score"] for note in row["feedback"]] == [0.0]
+    first = belief(traffic, row)
+    expect(change).to_contain_text(f"{first['mean']:.0%} now")
+    expect(change).to_contain_text("of 0 scores")
+    expect(change).to_contain_text("of 1 score")
+    expect(change).to_contain_text("It is still number 1 of its route")
+    said = {"request_id": second, "score": 0}
+    assert traffic.served.ask("POST", "/v1/feedback", said).status == 200
+    page.goto(f"{traffic.served.url}/dashboard/requests/{third}")
+    page.get_by_role("button", name="Bad").click()
+    expect(change).to_contain_text("It was number 1 of its route, and is number 2 now")
+    after = belief(traffic, row)
+    assert after["mean"] < first["mean"]
+    assert (after["count"], after["configured"], after["tried"]) == (3, 1, 2)
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Models").click()
-    before = traffic.served.ask("GET", "/dashboard/api/beliefs").json["beliefs"]
     shown = page.get_by_role("region", name="Feedback by model")
-    low, high = (f"{share:.0%}" for share in before[0]["interval90"])
+    low, high = (f"{share:.0%}" for share in after["interval90"])
     expect(shown.get_by_role("img", name=f"between {low} and {high}")).to_be_visible()
-    page.goto(f"{traffic.served.url}/dashboard/requests/{traffic.ok[1]}")
-    page.get_by_role("button", name="Bad").click()
-    expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
-    after = traffic.served.ask("GET", "/dashboard/api/beliefs").json["beliefs"]
-    assert after[0]["mean"] < before[0]["mean"]
-    assert after[0]["count"] == 2
+
+
+def belief(traffic: Traffic, row: dict[str, Any]) -> dict[str, Any]:
+    """What is believed of the model that answered the request, for its kind of prompt."""
+    rows = traffic.served.ask("GET", "/dashboard/api/beliefs").json["beliefs"]
+    (found,) = [
+        one
+        for one in rows
+        if all(one[name] == row[name] for name in ("complexity", "category"))
+        and one["model"] == row["answered_model"]
+    ]
+    return dict(found)
+
+
+def test_a_score_between_and_a_comment_are_kept(traffic: Traffic, open_page: Open) -> None:
+    id = traffic.ok[1]
+    page = open_page(f"{traffic.served.url}/dashboard/requests/{id}")
+    page.get_by_text("Something between, or a comment").click()
+    page.get_by_label("How good").fill("75")
+    page.get_by_label("Comment").fill("too long")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_contain_text("75% by dashboard")
+    row = traffic.served.row(id)
+    assert row is not None
+    said = [(note["score"], note["comment"]) for note in row["feedback"]]
+    assert said == [(0.75, "too long")]
 
 
 def test_an_experiment_is_created_watched_and_stopped(traffic: Traffic, open_page: Open) -> None:
     page = open_page(f"{traffic.served.url}/dashboard/experiments")
     page.get_by_label("Name").fill("dear-first")
+    page.get_by_label("Split by").select_option("session")
+    page.get_by_label("Guardrail").fill("30")
     editor = page.get_by_label("The treatment: the config in force, edited")
     text = editor.input_value()
     editor.fill("routes: none")
@@ -159,14 +224,37 @@ def test_an_experiment_is_created_watched_and_stopped(traffic: Traffic, open_pag
     expect(page.get_by_role("alert")).to_contain_text("the treatment:1")
     editor.fill(text)
     page.get_by_role("button", name="Start the experiment").click()
-    expect(page.get_by_role("heading", name="dear-first running")).to_be_visible()
+    shown = page.get_by_role("region", name="Experiment dear-first")
+    expect(shown.get_by_role("heading", name="dear-first running")).to_be_visible()
+    expect(shown).to_contain_text("split by session")
+    expect(shown).to_contain_text("more than 30.0% of its requests fail")
     for number in range(30, 42):
         ask = [{"role": "user", "content": f"What is {number} times {number}?"}]
-        assert traffic.served.chat(messages=ask, max_tokens=9).status == 200
-    variants = page.get_by_role("region", name="Variants of dear-first")
-    expect(variants.get_by_role("rowheader", name="treatment 50%")).to_be_visible()
-    page.get_by_role("button", name="Stop dear-first").click()
+        headers = {"x-mmrouter-session": f"split-{number}"}
+        assert traffic.served.chat(headers, messages=ask, max_tokens=9).status == 200
+    cost = shown.get_by_role("table", name="Cost of one")
+    expect(cost.get_by_role("rowheader", name="treatment")).to_be_visible()
+    for width in (1200, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert clipped(page, ".metrics, .metrics *") == [], width
+    shown.get_by_role("button", name="Stop dear-first").click()
+    expect(shown.get_by_text("Stop it for good?")).to_be_visible()
+    shown.get_by_role("button", name="Let it run").click()
+    expect(shown.get_by_role("heading", name="dear-first running")).to_be_visible()
+    shown.get_by_role("button", name="Stop dear-first").click()
+    shown.get_by_role("button", name="Yes, stop dear-first").click()
     expect(page.get_by_text("stopped: stopped in the dashboard")).to_be_visible()
+
+
+def clipped(page: Page, selector: str) -> list[str]:
+    """Elements that reach beyond the window's right edge."""
+    found: list[str] = page.evaluate(
+        """selector => [...document.querySelectorAll(selector)]
+            .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+            .map(one => one.outerHTML.slice(0, 80))""",
+        selector,
+    )
+    return found
 
 
 def test_alerts_show_every_rule_and_a_trial_says_where_it_went(
@@ -239,17 +327,22 @@ def test_without_the_key_nothing_is_shown_and_with_it_all_is(
     open_page: Open, db: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MMROUTER_API_KEY", KEY)
-    with serving(config_for({"m": "http://127.0.0.1:9/v1"}), db) as served:
+    keys = {"ci": {"hash": hash_key(CLIENT_KEY)}}
+    config = config_for({"m": "http://127.0.0.1:9/v1"}, server={"keys": keys})
+    with serving(config, db) as served:
         page = open_page(f"{served.url}/dashboard/budgets")
-        page.get_by_label("API key").fill("wrong")
+        page.get_by_label("Admin key").fill("wrong")
         page.get_by_role("button", name="Open the dashboard").click()
         expect(page.get_by_role("alert")).to_contain_text("does not know this key")
-        page.get_by_label("API key").fill(KEY)
+        page.get_by_label("Admin key").fill(CLIENT_KEY)
+        page.get_by_role("button", name="Open the dashboard").click()
+        expect(page.get_by_role("alert")).to_contain_text("mmrouter keys create NAME --admin")
+        page.get_by_label("Admin key").fill(KEY)
         page.get_by_role("button", name="Open the dashboard").click()
         expect(page.get_by_text("No limit is set", exact=True)).to_be_visible()
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
         page.get_by_role("button", name="Forget my key").click()
-        expect(page.get_by_label("API key")).to_be_visible()
+        expect(page.get_by_label("Admin key")).to_be_visible()
 
 
 def test_an_empty_dashboard_says_what_to_do(open_page: Open, db: str) -> None:

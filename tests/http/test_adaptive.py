@@ -39,6 +39,9 @@ def test_three_thumbs_down_by_any_door_move_a_model_back(config: Any, db: str) -
         assert answer.status == 200
         # the page shows at once what that changed
         first, behind = answer.json["beliefs"]
+        earlier = answer.json["before"][0]
+        assert (earlier["model"], earlier["count"], earlier["tried"]) == ("a", 2, 1)
+        assert earlier["mean"] > first["mean"]
         assert (first["model"], first["count"], first["configured"], first["tried"]) == (
             "a",
             3,

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from mmrouter.server.auth import hash_key
 from mmrouter.tracker import experiments
 from mmrouter.tracker.store import open_store
 from tests.http.serving import Served, serving
 from tests.support.configs import config_for
-from tests.support.upstream import Upstream, failing
+from tests.support.upstream import Upstream, completion, failing
 
 PAGE = "/dashboard"
 API = "/dashboard/api/"
@@ -218,6 +220,92 @@ def test_data_needs_the_key_and_the_page_does_not(
         assert served.ask("GET", PAGE).status == 200
         key = {"authorization": "Bearer mm-key"}
         assert served.ask("GET", API + "meta", headers=key).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", path) for path in ("meta", "requests", "live", "export/csv", "nothing")),
+        *(("POST", path) for path in ("feedback/x", "trial", "replay", "alerts/test")),
+        *(("POST", path) for path in ("experiments", "experiments/e/stop")),
+    ],
+)
+def test_a_clients_key_opens_nothing_of_the_dashboard(
+    upstream: Upstream, db: str, method: str, path: str
+) -> None:
+    keys = {
+        "ci": {"hash": hash_key("key-of-ci")},
+        "boss": {"hash": hash_key("key-of-boss"), "scope": "admin"},
+    }
+    with serving(config_for({"m": upstream.base_url}, server={"keys": keys}), db) as served:
+        client, admin = {"x-api-key": "key-of-ci"}, {"x-api-key": "key-of-boss"}
+        assert served.chat(client).status == 200
+        refused = served.ask(method, API + path, {} if method == "POST" else None, client)
+        assert refused.status == 403
+        said = refused.json["error"]["message"]
+        assert "'ci' has the scope 'client'" in said
+        assert "mmrouter keys create NAME --admin" in said
+        assert served.ask("GET", PAGE).status == 200
+        assert served.ask("GET", API + "meta", headers=admin).status == 200
+        assert served.chat(admin).status == 200
+
+
+def test_limits_that_the_provider_told_of_are_shown(served: Served, upstream: Upstream) -> None:
+    assert get(served, "breakers")["limits"] == []
+
+    async def nearly_out(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        told = {"remaining": "40", "limit": "100", "reset": "5m"}
+        headers = {f"x-ratelimit-{part}-requests": value for part, value in told.items()}
+        return web.json_response(completion(), headers=headers)
+
+    upstream.handler = nearly_out
+    assert served.chat().status == 200
+    (row,) = get(served, "breakers")["limits"]
+    (limit,) = row["limits"]
+    assert (row["model"], row["passed_over"], row["paused_until"]) == ("m", None, None)
+    assert (limit["kind"], limit["limit"]) == ("requests", 100)
+    assert 40 <= limit["left"] < 60
+    assert 0 < limit["reset"] - time.time() <= 300
+    upstream.handler = failing(429, headers={"retry-after": "90"})
+    assert served.chat().status == 429
+    (row,) = get(served, "breakers")["limits"]
+    assert "has answered 429" in row["passed_over"]
+    assert 80 < row["paused_until"] - time.time() <= 90
+
+
+def test_quality_is_what_judges_said_of_the_view(served: Served) -> None:
+    nothing = get(served, "quality")
+    assert (nothing["judged"], nothing["as_good"]) == (0, None)
+    rows = get(served, "requests?status=ok")["rows"]
+    store = open_store(served.db)
+    try:
+        for row, verdict in zip(rows, ("win", "tie", "tie", "loss", None, "win"), strict=True):
+            store.add_judgement(
+                {
+                    "request_id": row["id"],
+                    "source": "command",
+                    "routed_model": "m",
+                    "baseline_model": "m" if row["tags"][0] == "t0" else "other",
+                    "judge_model": "judge",
+                    "verdict": verdict,
+                    "score": None,
+                    "baseline_score": None,
+                    "cost_nanos": 1000,
+                    "detail": "{}",
+                }
+            )
+    finally:
+        store.close()
+    found = get(served, "quality?status=ok")
+    assert found["verdicts"] == {"win": 2, "tie": 2, "loss": 1}
+    assert (found["judged"], found["unjudged"], found["judging_nanos"]) == (5, 1, 6000)
+    good = found["as_good"]
+    assert good["share"] == 0.8
+    assert 0 < good["low"] < 0.8 < good["high"] < 1
+    # the judged of either tag together are all of them
+    tags = [get(served, f"quality?tag=t{n}") for n in (0, 1)]
+    assert sum(tag["judged"] for tag in tags) == 5
+    assert [tag["same"] for tag in tags] == [tags[0]["judged"], 0]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrouter.decide.rate_limit import Allowance, shortage
+from mmrouter.decide.rate_limit import Allowance, left_at, shortage
 from mmrouter.providers.failures import from_status, retry_after
 from mmrouter.providers.rate_limits import allowances
 
@@ -127,3 +127,21 @@ def test_a_shortage_ends_by_the_reset_and_what_fits_is_none(
         assert short is None
     if short is not None:
         assert NOW + later < short.until <= NOW + 60
+
+
+@given(
+    left=st.integers(0, 1000),
+    more=st.integers(0, 1000),
+    used=st.integers(0, 2000),
+    after=st.floats(0, 200),
+)
+def test_what_is_left_is_within_the_limit_and_agrees_with_who_is_passed_over(
+    left: int, more: int, used: int, after: float
+) -> None:
+    one = Allowance("requests", left, left + more, NOW, NOW + 100)
+    now = NOW + after
+    found = left_at(one, used=used, now=now)
+    assert 0 <= found <= left + more
+    if found > 0 and after < 100:
+        assert shortage([one], requests=used, tokens=0, wanted=0, now=now) is None
+    assert found <= left_at(one, used=max(0, used - 1), now=now)

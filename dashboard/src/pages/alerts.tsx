@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { post } from "../api";
 import { count, day, duration, percent } from "../format";
 import { Data, useData } from "../parts/data";
+import { Icon } from "../parts/icon";
 import { Meter } from "../parts/meter";
 import { Empty } from "../parts/states";
 import type { AlertHistory, AlertRule, AlertStatus } from "../types";
@@ -33,6 +34,10 @@ export default function Alerts() {
               </div>
             )}
             <div className="card">
+              <h2>What is up now</h2>
+              <Up status={data} />
+            </div>
+            <div className="card">
               <h2>What each rule says now</h2>
               <Rules rules={data.rules} />
             </div>
@@ -48,6 +53,29 @@ export default function Alerts() {
         )}
       </Data>
     </>
+  );
+}
+
+function Up({ status }: { status: AlertStatus }) {
+  if (status.up.length === 0)
+    return (
+      <p className="good">
+        <Icon name="check" /> Nothing: what people were told of is over.
+      </p>
+    );
+  const said = new Map(status.rules.map((rule) => [`${rule.rule} ${rule.subject}`, rule.text]));
+  return (
+    <ul className="up">
+      {status.up.map((one) => (
+        <li key={`${one.rule} ${one.subject}`}>
+          <strong className="bad">
+            <Icon name="alert" /> {words(one.rule)} {one.subject}
+          </strong>{" "}
+          {said.get(`${one.rule} ${one.subject}`)}{" "}
+          <span className="muted small">told {day(one.told)}, and not over yet</span>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -78,7 +106,7 @@ function Rules({ rules }: { rules: AlertRule[] }) {
                 {!rule.on && <span className="note">not in alerts.rules</span>}
               </th>
               <td className={`left ${rule.firing ? "bad" : "good"}`}>
-                {rule.firing ? `▲ ${rule.text}` : "✓ quiet"}
+                <Icon name={rule.firing ? "alert" : "check"} /> {rule.firing ? rule.text : "quiet"}
               </td>
               <td>{shown(rule.value, rule.unit)}</td>
               <td>{shown(rule.threshold, rule.unit)}</td>

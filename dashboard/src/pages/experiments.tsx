@@ -5,8 +5,10 @@ import { useState } from "react";
 import { post } from "../api";
 import { count, day, duration, percent } from "../format";
 import { Data, useData } from "../parts/data";
+import { Interval as Bar } from "../parts/interval";
 import { Empty } from "../parts/states";
-import type { Against, ExperimentReport, Experiments, Interval, Metric, VariantReport } from "../types";
+import type { Against, ExperimentReport, Experiments, Interval, Metric } from "../types";
+import { Create } from "./experiment-form";
 
 const METRICS: [Metric, string, (value: number) => string][] = [
   ["cost_usd", "Cost of one", (value) => `$${value.toLocaleString("en-US", { maximumSignificantDigits: 3 })}`],
@@ -33,8 +35,9 @@ export default function ExperimentsPage() {
               <div className="card">
                 <Empty title="There has been no experiment yet">
                   <p>
-                    An experiment sends a share of the conversations by another config and compares
-                    cost, waiting times, errors and feedback.
+                    An experiment sends a share of the requests by another config and compares cost,
+                    waiting times, errors and feedback. Start one here, or with{" "}
+                    <code>mmrouter experiment create</code>.
                   </p>
                 </Empty>
               </div>
@@ -48,16 +51,11 @@ export default function ExperimentsPage() {
 }
 
 function Experiment({ experiment }: { experiment: ExperimentReport }) {
-  const client = useQueryClient();
-  const stop = useMutation({
-    mutationFn: () => post(`experiments/${encodeURIComponent(experiment.name)}/stop`, {}),
-    onSuccess: () => client.invalidateQueries(),
-  });
   const used = METRICS.filter(([metric]) =>
     experiment.variants.some((variant) => variant.metrics[metric].count > 0),
   );
   return (
-    <div className="card">
+    <section className="card" aria-label={`Experiment ${experiment.name}`}>
       <h2>
         {experiment.name}{" "}
         <span className={experiment.running ? "note good" : "note"}>
@@ -65,110 +63,110 @@ function Experiment({ experiment }: { experiment: ExperimentReport }) {
         </span>
       </h2>
       <p className="muted">
-        Since {day(experiment.created)}, split by {experiment.unit}
-        {experiment.guardrail_error_rate !== null &&
-          `; a variant is halted when surely more than ${percent(experiment.guardrail_error_rate)} fail`}
-        .
+        Since {day(experiment.created)}, split by {experiment.unit}.{" "}
+        {experiment.guardrail_error_rate === null
+          ? "No guardrail."
+          : `A variant is halted when surely more than ${percent(experiment.guardrail_error_rate)} of its requests fail.`}
       </p>
-      <div className="wide" tabIndex={0} role="region" aria-label={`Variants of ${experiment.name}`}>
-        <table className="plain-table">
-          <thead>
-            <tr>
-              <th scope="col">Variant</th>
-              <th scope="col">Requests</th>
-              {used.map(([metric, title]) => (
-                <th key={metric} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {experiment.variants.map((variant) => (
-              <Row key={variant.name} variant={variant} used={used} all={experiment.variants} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {experiment.running && (
+      <ul className="variants" aria-label={`Variants of ${experiment.name}`}>
+        {experiment.variants.map((variant) => (
+          <li key={variant.name}>
+            <strong>{variant.name}</strong> {percent(variant.share, 0)}:{" "}
+            {count(variant.requests)} requests
+            {variant.halted && <span className="note bad">halted: {variant.halted}</span>}
+          </li>
+        ))}
+      </ul>
+      {used.length === 0 ? (
+        <p>No request has gone through it yet.</p>
+      ) : (
         <>
+          <div className="metrics">
+            {used.map(([metric, title, show]) => (
+              <MetricTable
+                key={metric}
+                metric={metric}
+                title={title}
+                show={show}
+                experiment={experiment}
+              />
+            ))}
+          </div>
           <p className="small muted">
             Bars are 95% intervals. Differences from the control hold however often you look.
           </p>
-          <button type="button" disabled={stop.isPending} onClick={() => stop.mutate()}>
-            Stop {experiment.name}
-          </button>
         </>
       )}
-      {stop.error && (
-        <p className="bad" role="alert">
-          {stop.error.message}
-        </p>
-      )}
-    </div>
+      {experiment.running && <Stop name={experiment.name} />}
+    </section>
   );
 }
 
-function Row({
-  variant,
-  used,
-  all,
+/** One metric of all variants, on one scale. */
+function MetricTable({
+  metric,
+  title,
+  show,
+  experiment,
 }: {
-  variant: VariantReport;
-  used: typeof METRICS;
-  all: VariantReport[];
+  metric: Metric;
+  title: string;
+  show: (value: number) => string;
+  experiment: ExperimentReport;
 }) {
+  const all = experiment.variants.map((variant) => variant.metrics[metric]);
+  const most = Math.max(...all.map((one) => one.high ?? one.mean ?? 0));
   return (
-    <tr>
-      <th scope="row">
-        {variant.name} <span className="note">{percent(variant.share, 0)}</span>
-        {variant.halted && <span className="note bad">halted: {variant.halted}</span>}
-      </th>
-      <td>{count(variant.requests)}</td>
-      {used.map(([metric, title, show]) => (
-        <td key={metric}>
-          <Mean mean={variant.metrics[metric]} show={show} />
-          <Bar
-            label={`${title}, ${variant.name}`}
-            mean={variant.metrics[metric]}
-            others={all.map((other) => other.metrics[metric])}
-          />
-          <Difference against={variant.against_control?.[metric]} show={show} />
-        </td>
-      ))}
-    </tr>
+    <table className="plain-table metric">
+      <caption>{title}</caption>
+      <thead className="hidden">
+        <tr>
+          <th scope="col">Variant</th>
+          <th scope="col">Mean</th>
+          <th scope="col">95% interval</th>
+        </tr>
+      </thead>
+      <tbody>
+        {experiment.variants.map((variant) => {
+          const mean = variant.metrics[metric];
+          return (
+            <tr key={variant.name}>
+              <th scope="row">
+                {variant.name}
+                <Difference against={variant.against_control?.[metric]} show={show} />
+              </th>
+              <td>{mean.mean === null ? "–" : show(mean.mean)}</td>
+              <td className="bar-column">
+                <Scaled label={`${title}, ${variant.name}`} mean={mean} most={most} show={show} />
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
   );
 }
 
-function Mean({ mean, show }: { mean: Interval; show: (value: number) => string }) {
-  return mean.mean === null ? <>–</> : <>{show(mean.mean)}</>;
-}
-
-/** Where the mean lies, on a scale that all variants share. */
-function Bar({ label, mean, others }: { label: string; mean: Interval; others: Interval[] }) {
-  const { low, high } = mean;
-  if (mean.mean === null || low === null || high === null) return null;
-  const most = Math.max(...others.map((other) => other.high ?? other.mean ?? 0));
-  const x = (value: number) => (most > 0 ? (Math.max(0, value) / most) * 100 : 0);
+function Scaled({
+  label,
+  mean: { mean, low, high },
+  most,
+  show,
+}: {
+  label: string;
+  mean: Interval;
+  most: number;
+  show: (value: number) => string;
+}) {
+  if (mean === null || low === null || high === null) return null;
+  const x = (value: number) => (most > 0 ? Math.max(0, value) / most : 0);
   return (
-    <svg
-      className="belief"
-      viewBox="0 0 100 10"
-      preserveAspectRatio="none"
-      role="img"
-      aria-label={`${label}: ${percent(x(low) / 100, 0)} to ${percent(x(high) / 100, 0)} of the scale`}
-    >
-      <rect className="track" y="4" width="100" height="2" />
-      <rect
-        x={x(low)}
-        y="2"
-        width={Math.max(0.5, x(high) - x(low))}
-        height="6"
-        opacity="0.45"
-        fill="var(--s1)"
-      />
-      <rect x={Math.max(0, x(mean.mean) - 0.7)} width="1.4" height="10" fill="var(--s1)" />
-    </svg>
+    <Bar
+      label={`${label}: between ${show(Math.max(0, low))} and ${show(high)}`}
+      mean={x(mean)}
+      low={x(low)}
+      high={x(high)}
+    />
   );
 }
 
@@ -181,78 +179,54 @@ function Difference({
 }) {
   if (!against || against.value === null) return null;
   if (against.low === null || against.high === null)
-    return <span className="small muted">too few to compare</span>;
+    return <span className="small muted line">too few to compare</span>;
   const sign = (value: number) => `${value < 0 ? "−" : "+"}${show(Math.abs(value))}`;
   return (
-    <span className={`small ${against.decided ? "" : "muted"}`}>
-      {sign(against.low)} to {sign(against.high)}
+    <span className={`small line ${against.decided ? "" : "muted"}`}>
+      {sign(against.low)} to {sign(against.high)}:{" "}
       {against.decided
-        ? ": a difference"
-        : against.still_needed
-          ? `; ${count(against.still_needed)} more to see 10%`
-          : ""}
+        ? `surely ${against.value < 0 ? "less" : "more"}`
+        : `no sure difference${against.still_needed ? `; ${count(against.still_needed)} more to see 10%` : ""}`}
     </span>
   );
 }
 
-function Create() {
+/** Stopping is for good, so it is asked for twice. */
+function Stop({ name }: { name: string }) {
   const client = useQueryClient();
-  const config = useData<{ text: string }>("config");
-  const [name, setName] = useState("");
-  const [share, setShare] = useState("50");
-  const [text, setText] = useState<string | null>(null);
-  const create = useMutation({
-    mutationFn: () =>
-      post("experiments", {
-        name,
-        share: Number(share) / 100,
-        treatment: text ?? config.data?.text ?? "",
-      }),
+  const [asked, setAsked] = useState(false);
+  const stop = useMutation({
+    mutationFn: () => post(`experiments/${encodeURIComponent(name)}/stop`, {}),
     onSuccess: () => client.invalidateQueries(),
   });
+  if (!asked)
+    return (
+      <button type="button" onClick={() => setAsked(true)}>
+        Stop {name}
+      </button>
+    );
   return (
-    <form
-      className="card"
-      onSubmit={(event) => {
-        event.preventDefault();
-        create.mutate();
-      }}
-    >
-      <h2>Start one</h2>
-      <div className="stack">
-        <label>
-          Name
-          <input required value={name} onChange={(event) => setName(event.target.value)} />
-        </label>
-        <label>
-          Share of the treatment, %
-          <input
-            type="number"
-            min="1"
-            max="99"
-            required
-            value={share}
-            onChange={(event) => setShare(event.target.value)}
-          />
-        </label>
-        <label>
-          The treatment: the config in force, edited
-          <textarea
-            rows={12}
-            spellCheck={false}
-            value={text ?? config.data?.text ?? ""}
-            onChange={(event) => setText(event.target.value)}
-          />
-        </label>
-        {create.error && (
-          <p className="bad" role="alert">
-            {create.error.message}
-          </p>
-        )}
-        <button type="submit" className="primary" disabled={create.isPending || !config.data}>
-          Start the experiment
-        </button>
-      </div>
-    </form>
+    <div className="confirm" role="group" aria-label={`Stop ${name}?`}>
+      <p>
+        Stop it for good? All requests go by the config in force again; what was measured stays. It
+        cannot be taken up again.
+      </p>
+      <button type="button" autoFocus disabled={stop.isPending} onClick={() => setAsked(false)}>
+        Let it run
+      </button>
+      <button
+        type="button"
+        className="danger"
+        disabled={stop.isPending}
+        onClick={() => stop.mutate()}
+      >
+        Yes, stop {name}
+      </button>
+      {stop.error && (
+        <p className="bad" role="alert">
+          {stop.error.message}
+        </p>
+      )}
+    </div>
   );
 }

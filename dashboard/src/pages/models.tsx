@@ -4,7 +4,10 @@ import { Link, useSearch } from "wouter";
 import { colour } from "../parts/colour";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
+import { To } from "../parts/icon";
+import { Interval } from "../parts/interval";
 import { Empty } from "../parts/states";
+import { RateLimits } from "./ratelimits";
 import { useFilters } from "../filters";
 import { count, day, duration, money, percent, plural, short } from "../format";
 import type { BeliefRow, Beliefs, Breakers, Model, Models, PriceTier } from "../types";
@@ -28,6 +31,10 @@ export default function ModelsPage() {
             <div className="card">
               <h2>Circuit breakers</h2>
               <Data query={breakers}>{(found) => <BreakerList breakers={found} />}</Data>
+            </div>
+            <div className="card">
+              <h2>Rate limits</h2>
+              <Data query={breakers}>{(found) => <RateLimits breakers={found} />}</Data>
             </div>
             <div className="card">
               <h2>Prices in force</h2>
@@ -63,7 +70,11 @@ function Calls({ data }: { data: Models }) {
               <th scope="col">Share</th>
               <th scope="col">Calls</th>
               <th scope="col">Failed</th>
-              <th scope="col">Tokens in → out</th>
+              <th scope="col">
+                Tokens in
+                <To />
+                out
+              </th>
               <th scope="col">First token p50 / p95</th>
               <th scope="col">Answer p50 / p95</th>
             </tr>
@@ -95,7 +106,8 @@ function Calls({ data }: { data: Models }) {
                   {model.calls > 0 ? percent(model.failed / model.calls) : "–"}
                 </td>
                 <td>
-                  {short(model.input_tokens + model.cache_read_tokens)} →{" "}
+                  {short(model.input_tokens + model.cache_read_tokens)}
+                  <To />
                   {short(model.output_tokens)}
                 </td>
                 <td>{pair(model.times?.ttft)}</td>
@@ -169,30 +181,21 @@ function BeliefLine({ row, index }: { row: BeliefRow; index: number }) {
       </td>
       <td>{count(row.count)}</td>
       <td>
-        <svg
-          className="belief"
-          viewBox="0 0 100 10"
-          preserveAspectRatio="none"
-          role="img"
-          aria-label={`${percent(row.mean, 0)}, between ${percent(low, 0)} and ${percent(high, 0)}`}
-        >
-          <rect className="track" y="4" width="100" height="2" />
-          <rect
-            x={low * 100}
-            y="2"
-            width={(high - low) * 100}
-            height="6"
-            opacity="0.45"
-            fill={colour(index)}
-          />
-          <rect x={row.mean * 100 - 0.7} width="1.4" height="10" fill={colour(index)} />
-        </svg>
+        <Interval
+          label={`${percent(row.mean, 0)}, between ${percent(low, 0)} and ${percent(high, 0)}`}
+          mean={row.mean}
+          low={low}
+          high={high}
+          colour={colour(index)}
+        />
         <span className="small">
           {percent(low, 0)} – {percent(high, 0)}
         </span>
       </td>
       <td>
-        {row.configured ?? "–"} → {row.tried ?? "–"}
+        {row.configured ?? "–"}
+        <To />
+        {row.tried ?? "–"}
       </td>
     </tr>
   );

@@ -10,7 +10,7 @@ import { NoRequests } from "../parts/states";
 import { Stat } from "../parts/stat";
 import { useFilters } from "../filters";
 import { count, duration, money, percent, plural, short } from "../format";
-import type { Budgets, Cell, Percentiles, Savings, Times, Traffic } from "../types";
+import type { Budgets, Cell, Percentiles, Quality, Savings, Times, Traffic } from "../types";
 
 const SHOWN_MODELS = 6;
 
@@ -39,6 +39,7 @@ function Figures({ traffic }: { traffic: Traffic }) {
   const { query } = useFilters();
   const times = useData<Times>(`times?${query}`);
   const savings = useData<Savings>(`savings?${query}`);
+  const quality = useData<Quality>(`quality?${query}`);
   const budgets = useData<Budgets>("budgets");
   const total = useMemo(() => sum(traffic.cells), [traffic]);
   const { names, spend, load } = useMemo(() => slots(traffic), [traffic]);
@@ -54,14 +55,15 @@ function Figures({ traffic }: { traffic: Traffic }) {
         <Stat title="Requests" value={count(total.requests)}>
           {short(total.tokens)} tokens
         </Stat>
+        <Good query={quality.data} />
         <Stat
           title="Errors"
           value={percent(total.failed / total.requests)}
           tone={total.failed > 0 ? "bad" : "good"}
         >
           <To changes={{ status: "failed" }}>{plural(total.failed, "request")} unanswered</To>
-        </Stat>
-        <Stat title="Fallbacks" value={percent(total.fallbacks / total.requests)}>
+          <br />
+          {percent(total.fallbacks / total.requests)} fell back:{" "}
           {plural(total.fallbacks, "answer")} by another model
         </Stat>
       </section>
@@ -123,6 +125,33 @@ function Saved({ query }: { query: Savings | undefined }) {
       {percent(share, 0)} of {money(query.baseline_nanos)} with {query.baseline}
       <br />
       95% sure: {money(query.low_nanos)} to {money(query.high_nanos)}
+    </Stat>
+  );
+}
+
+/** Are cheap answers good answers? */
+function Good({ query }: { query: Quality | undefined }) {
+  if (query === undefined) return <Stat title="Quality" value="…" />;
+  const good = query.as_good;
+  if (good === null)
+    return (
+      <Stat title="Quality" value="Not judged">
+        {query.shadow > 0 ? (
+          `${percent(query.shadow)} of live answers are judged; none of these yet`
+        ) : (
+          <>
+            Have some judged: <code>mmrouter quality</code>, or live:{" "}
+            <code>mmrouter serve --shadow 0.01</code>
+          </>
+        )}
+      </Stat>
+    );
+  return (
+    <Stat title="Quality" value={percent(good.share, 0)}>
+      as good as the baseline or better
+      <br />
+      95% sure: {percent(good.low, 0)} to {percent(good.high, 0)} of {count(query.judged)} judged
+      {query.same > 0 && `, ${count(query.same)} its own`}
     </Stat>
   );
 }

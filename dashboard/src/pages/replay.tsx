@@ -6,6 +6,7 @@ import { post } from "../api";
 import { useFilters } from "../filters";
 import { count, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
+import { To } from "../parts/icon";
 
 interface Usd {
   value: number;
@@ -132,7 +133,9 @@ function Difference({ answer }: { answer: ReplayAnswer }) {
         <ul className="small">
           {flipped.map((row) => (
             <li key={`${row.from} ${row.to}`}>
-              {row.from} → {row.to}: {count(row.requests)}
+              {row.from}
+              <To />
+              {row.to}: {count(row.requests)}
             </li>
           ))}
         </ul>

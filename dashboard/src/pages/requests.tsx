@@ -16,6 +16,7 @@ import { count, day, duration, exact, money, plural, seconds } from "../format";
 import { Failure, Loading, NoRequests } from "../parts/states";
 import { useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
+import { Icon, To } from "../parts/icon";
 import { StatusMark } from "../parts/status";
 import { StoryPanel } from "./story";
 import type { Page, RequestRow } from "../types";
@@ -65,7 +66,13 @@ const columns = [
   column.accessor((row) => row.input_tokens + row.output_tokens, {
     id: "tokens",
     header: "Tokens",
-    cell: ({ row }) => `${count(row.original.input_tokens)} → ${count(row.original.output_tokens)}`,
+    cell: ({ row }) => (
+      <>
+        {count(row.original.input_tokens)}
+        <To />
+        {count(row.original.output_tokens)}
+      </>
+    ),
   }),
   column.accessor("key_name", { header: "Key", cell: ({ getValue }) => getValue() ?? "–" }),
   column.accessor((row) => row.tags.join(", "), { id: "tags", header: "Tags" }),
@@ -178,7 +185,7 @@ function Table() {
                         }
                       >
                         {text}
-                        <span aria-hidden="true">{on ? (order === "asc" ? " ▲" : " ▼") : " ↕"}</span>
+                        <Icon name={on ? (order === "asc" ? "up" : "down") : "both"} />
                       </button>
                     ) : (
                       text

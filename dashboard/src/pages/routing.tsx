@@ -8,6 +8,7 @@ import { useFilters } from "../filters";
 import { count, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
+import { Icon } from "../parts/icon";
 import { Replay } from "./replay";
 import { Facts } from "./story";
 import {
@@ -158,7 +159,9 @@ function Bucket({
       <Link className="bucket" href={`/requests?${search}`}>
         <strong>{text}</strong>
         <span className="small">{share > 0 ? `${percent(share, 0)} of requests` : "no requests"}</span>
-        <span className="small">→ {route?.model}</span>
+        <span className="small">
+          <Icon name="to" label="to" /> {route?.model}
+        </span>
         {elsewhere > 0.005 && (
           <span className="small">{percent(elsewhere, 0)} another, or none</span>
         )}

@@ -1,13 +1,13 @@
 // One request: what was asked, what was decided and why, what was called, what it cost.
 
 import * as Dialog from "@radix-ui/react-dialog";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { post } from "../api";
 import { count, duration, exact, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
+import { Icon } from "../parts/icon";
 import { StatusMark } from "../parts/status";
+import { Rating } from "./rating";
 import type { Attempt, Story } from "../types";
 
 export function StoryPanel({ id }: { id: string }) {
@@ -24,7 +24,7 @@ export function StoryPanel({ id }: { id: string }) {
           <div className="drawer-head">
             <Dialog.Title>Request</Dialog.Title>
             <Dialog.Close className="plain close" aria-label="Close">
-              ×
+              <Icon name="close" />
             </Dialog.Close>
           </div>
           <Data query={story}>{(data) => <Whole story={data} />}</Data>
@@ -123,7 +123,7 @@ function Whole({ story }: { story: Story }) {
         <Bill story={story} />
       </Section>
       <Section title="Was the answer good?">
-        <Thumbs story={story} />
+        <Rating story={story} />
         <ul className="small">
           {story.judgements.map((one, index) => (
             <li key={index}>
@@ -254,50 +254,6 @@ function Lines({ attempt }: { attempt: Attempt }) {
         <td>{money(cost)}</td>
       </tr>
     ));
-}
-
-function Thumbs({ story }: { story: Story }) {
-  const client = useQueryClient();
-  const rate = useMutation({
-    mutationFn: (score: number) => post(`feedback/${encodeURIComponent(story.id)}`, { score }),
-    onSuccess: () => client.invalidateQueries(),
-  });
-  const last = story.feedback.at(-1)?.score;
-  return (
-    <>
-      <div className="thumbs" role="group" aria-label="Was the answer good?">
-        <button
-          type="button"
-          aria-pressed={last === 1}
-          disabled={rate.isPending}
-          onClick={() => rate.mutate(1)}
-        >
-          👍 Good
-        </button>
-        <button
-          type="button"
-          aria-pressed={last === 0}
-          disabled={rate.isPending}
-          onClick={() => rate.mutate(0)}
-        >
-          👎 Bad
-        </button>
-      </div>
-      {rate.error && (
-        <p className="bad" role="alert">
-          {rate.error.message}
-        </p>
-      )}
-      <ul className="small" aria-live="polite">
-        {story.feedback.map((note, index) => (
-          <li key={index}>
-            {percent(note.score, 0)} by {note.source}, {exact(note.created)}
-            {note.comment && `: ${note.comment}`}
-          </li>
-        ))}
-      </ul>
-    </>
-  );
 }
 
 export function Section({ title, children }: { title: string; children: ReactNode }) {

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { FIELDS, RANGES, useFilters, type Field } from "../filters";
 import { CATEGORIES, LEVELS, STATUSES, type Names } from "../types";
 import { useData } from "./data";
+import { Icon } from "./icon";
 
 const TITLES: Record<Field, string> = {
   model: "Model",
@@ -144,7 +145,7 @@ function Chips() {
             aria-label={`Remove filter ${TITLES[field as Field]} ${value}`}
             onClick={() => set({ [field]: null })}
           >
-            {TITLES[field as Field]}: {value} <span aria-hidden="true">×</span>
+            {TITLES[field as Field]}: {value} <Icon name="close" />
           </button>
         </li>
       ))}

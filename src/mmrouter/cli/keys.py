@@ -16,6 +16,9 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
+@click.option(
+    "--admin", is_flag=True, help="Opens the dashboard too: sees all requests, runs experiments."
+)
 @click.option("--tag", "tags", multiple=True, help="Added to each of its requests; repeatable.")
 @click.option("--daily-limit", type=click.FloatRange(min=0), help="USD a day.")
 @click.option("--monthly-limit", type=click.FloatRange(min=0), help="USD a month.")
@@ -24,6 +27,7 @@ def keys() -> None:
 def create(
     obj: dict[str, str],
     name: str,
+    admin: bool,
     tags: tuple[str, ...],
     daily_limit: float | None,
     monthly_limit: float | None,
@@ -31,11 +35,13 @@ def create(
 ) -> None:
     """Make a key called NAME and print it, once: the config keeps only its hash.
 
-    A running server knows it after its next start.
+    It may ask models; with --admin it also opens the dashboard. A running server knows it after
+    `mmrouter config reload`.
 
     \b
-    Example:
+    Examples:
       mmrouter -c mmrouter.yaml keys create ci --tag ci --daily-limit 5
+      mmrouter -c mmrouter.yaml keys create boss --admin
     """
     from mmrouter.server.keyfile import new_key, read, rewrite, with_key
 
@@ -43,6 +49,7 @@ def create(
         raise click.UsageError("A NAME has up to 64 letters, digits, dots, dashes and underscores.")
     path = _file(obj)
     limits = {
+        "scope": "admin" if admin else None,
         "tags": list(tags) or None,
         "daily_limit": daily_limit,
         "monthly_limit": monthly_limit,
@@ -77,8 +84,8 @@ def list_keys(obj: dict[str, str], as_json: bool) -> None:
             for field in ("daily_limit", "monthly_limit", "requests_per_minute")
             if row[field] is not None
         ]
-        shown = "  ".join([row["name"], row["hash"][:15] + "…", ",".join(row["tags"]), *limits])
-        click.echo(shown.rstrip())
+        facts = (row["name"], row["scope"], row["hash"][:15] + "…", ",".join(row["tags"]), *limits)
+        click.echo("  ".join(facts).rstrip())
 
 
 @keys.command()
@@ -87,7 +94,7 @@ def list_keys(obj: dict[str, str], as_json: bool) -> None:
 def revoke(obj: dict[str, str], name: str) -> None:
     """Take the key called NAME out of the config.
 
-    A running server refuses it after its next start.
+    A running server refuses it after `mmrouter config reload`.
     """
     from mmrouter.server.keyfile import read, rewrite, without_key
 

@@ -395,6 +395,9 @@ class KeyRow(Section):
     """A client's API key: only its hash is here (`mmrouter keys create`)."""
 
     hash: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    scope: Literal["client", "admin"] = Field(
+        default="client", description="`admin` opens the dashboard too; `client` only asks models."
+    )
     tags: tuple[str, ...] = ()
     daily_limit: Usd | None = None
     monthly_limit: Usd | None = None
@@ -476,3 +479,15 @@ class Config(Section):
             for route in bucket.values():
                 names |= dict.fromkeys((route.model, *route.fallbacks, *route.cascade))
         return tuple(names)
+
+    def called_names(self) -> tuple[str, ...]:
+        """Models that may be called without a client naming them: those of `model_names`, and those
+        that classify and judge."""
+        aside: list[str | None] = []
+        if self.classifier.strategy == "llm":
+            aside.append(self.classifier.model)
+        if self.cascade.enabled and self.cascade.strategy == "llm_judge":
+            aside.append(self.cascade.judge_model)
+        if self.quality.shadow > 0:
+            aside += (self.baseline_model, self.judge_model)
+        return tuple(dict.fromkeys((*self.model_names(), *filter(None, aside))))

@@ -14,10 +14,12 @@ from mmrouter.dashboard import (
     budgets,
     experiments,
     grid,
+    limits,
     live,
     models,
     names,
     overview,
+    quality,
     rehearsal,
     requests,
     trial,
@@ -33,6 +35,9 @@ Handler = Callable[[Question], Awaitable[Any]]
 _COUNT_KEPT_S = 2.0
 _PULSE_KEPT_S = 0.9
 _NAMES_KEPT_S = 30.0
+
+_COMMENT = 4_000
+"""Characters of a comment."""
 
 
 class Api:
@@ -59,6 +64,7 @@ class Api:
             ("GET", "traffic"): self._traffic,
             ("GET", "times"): self._times,
             ("GET", "savings"): self._savings,
+            ("GET", "quality"): self._quality,
             ("GET", "budgets"): self._budgets,
             ("GET", "requests"): self._requests,
             ("GET", "count"): self._count,
@@ -121,6 +127,12 @@ class Api:
             lambda: overview.saved(self._store, filter, parts.config, parts.registry),
         )
 
+    async def _quality(self, question: Question) -> Any:
+        filter = question.filter
+        return await self._memo.get(
+            ("quality", filter), lambda: quality.quality(self._store, filter, self._parts.config)
+        )
+
     async def _budgets(self, question: Question) -> Any:
         found = await self._memo.get(
             "budgets", lambda: budgets.budgets(self._store, self._parts.config, self._now())
@@ -156,14 +168,31 @@ class Api:
         return found
 
     async def _feedback(self, question: Question) -> Json:
-        score = question.body.get("score")
+        """Writes a score, and a comment or none; tells how the belief in the model changed."""
+        score, comment = question.body.get("score"), question.body.get("comment")
         if isinstance(score, bool) or not isinstance(score, int | float):
             raise InvalidRequestError("'score' must be a number from 0 to 1", param="score")
-        await self._parts.feedback(question.name, float(score), None, "dashboard")
+        if comment is not None and not (isinstance(comment, str) and len(comment) <= _COMMENT):
+            raise InvalidRequestError(
+                f"'comment' must be text of up to {_COMMENT} characters", param="comment"
+            )
+        before = await self._of_bucket(question.name)
+        await self._parts.feedback(question.name, float(score), comment or None, "dashboard")
         self._memo.forget()
-        known = await self._beliefs(question)
-        bucket = await asyncio.to_thread(beliefs.of_bucket, self._store, known, question.name)
-        return {"request_id": question.name, "score": score, "beliefs": bucket}
+        after = await self._of_bucket(question.name)
+        return {
+            "request_id": question.name,
+            "score": score,
+            "adaptive": self._parts.config.adaptive.enabled,
+            "before": before,
+            "beliefs": after,
+        }
+
+    async def _of_bucket(self, id: str) -> list[Json]:
+        parts = self._parts
+        return await asyncio.to_thread(
+            beliefs.of_request, self._store, parts.config, parts.registry, self._now(), id
+        )
 
     async def _beliefs(self, question: Question) -> Any:
         parts = self._parts
@@ -188,6 +217,7 @@ class Api:
             "threshold": config.provider.circuit_breaker_threshold,
             "reset_ms": config.provider.circuit_breaker_reset_ms,
             "open": [name for name in names if health.open(registry.resolve(name))],
+            "limits": limits.limits(config, registry, health),
             "changes": await asyncio.to_thread(self._store.breaker_changes),
         }
 

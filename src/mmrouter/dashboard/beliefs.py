@@ -9,6 +9,7 @@ from mmrouter.providers.registry import Registry
 from mmrouter.router.beliefs import believed, plain
 from mmrouter.tracker.feedback import tallies
 from mmrouter.tracker.store import Store
+from mmrouter.types import Category, Complexity
 
 Json = dict[str, Any]
 
@@ -30,11 +31,12 @@ def beliefs(store: Store, config: Config, registry: Registry, now: float) -> Jso
     }
 
 
-def of_bucket(store: Store, known: Json, id: str) -> list[Json]:
-    """The beliefs of the kind of prompt that a request was; empty where it was not classified."""
+def of_request(store: Store, config: Config, registry: Registry, now: float, id: str) -> list[Json]:
+    """The beliefs of the kind of prompt that a request was, whether somebody said something or not;
+    empty where it was not classified."""
     row = store.request(id)
-    if row is None:
+    if row is None or row["complexity"] is None:
         return []
-    bucket = row["complexity"], row["category"]
-    rows: list[Json] = known["beliefs"]
-    return [one for one in rows if (one["complexity"], one["category"]) == bucket]
+    bucket = Complexity(row["complexity"]), Category(row["category"])
+    said = tallies(store, now=now, decay_days=config.adaptive.decay_days).get(bucket, {})
+    return [plain(row) for row in believed(config, registry.resolve, {bucket: said})]

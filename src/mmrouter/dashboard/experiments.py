@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from mmrouter.config.load import parse_config
@@ -93,8 +92,8 @@ def _share(question: Question, name: str) -> float:
 def _beside(current: Config, edited: Config) -> Config:
     """The config in force with the edited one's decisions.
 
-    Whoever may ask a model may open the dashboard: where requests and keys are sent, and at what
-    price they count, is for those who can write the server's files.
+    A key that travels through browsers must not move others: where requests and keys are sent, and
+    at what price they count, is for those who can write the server's files.
     """
     for section in _NOT_HERE:
         if getattr(edited, section) != getattr(current, section):
@@ -114,18 +113,10 @@ def _checked(text: str) -> Config:
     try:
         config = parse_config(text, "the treatment")
         registry = Registry(config)
-        for name in _models(config):
+        for name in config.called_names():
             registry.priced(name)
     except ConfigError as error:
         raise InvalidRequestError(str(error), param="treatment") from error
     except MMRouterError as error:
         raise InvalidRequestError(f"the treatment: {error}", param="treatment") from error
     return config
-
-
-def _models(config: Config) -> Iterator[str]:
-    yield from config.model_names()
-    if config.classifier.strategy == "llm" and config.classifier.model:
-        yield config.classifier.model
-    if config.cascade.enabled and config.cascade.strategy == "llm_judge":
-        yield config.cascade.judge_model or ""

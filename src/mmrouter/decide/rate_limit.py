@@ -60,6 +60,22 @@ def shortage(
     return worst
 
 
+def left_at(one: Allowance, *, used: int, now: float) -> int:
+    """What is left of a limit now, as far as is known.
+
+    Args:
+        used: since the provider said what was left.
+        now: Unix seconds.
+    """
+    if now >= one.reset:
+        return one.left if one.limit is None else one.limit
+    back = 0
+    if one.limit is not None and one.limit > one.left and one.reset > one.as_of:
+        share = (now - one.as_of) / (one.reset - one.as_of)
+        back = int(max(0.0, share) * (one.limit - one.left))
+    return max(0, one.left + back - used)
+
+
 def pause_after_429(retry_after_s: float | None, in_a_row: int) -> float:
     """Seconds for which a model that answered 429 is passed over.
 

@@ -35,7 +35,7 @@ class Believed:
 def believed(
     config: Config, resolve: Callable[[str], Target], tallies: Tallies
 ) -> Iterator[Believed]:
-    """Every model of every bucket in which somebody said something, in config's order.
+    """Every model of every bucket that the tallies have, in config's order.
 
     Args:
         resolve: a model's name to its target; only names in config are asked.
@@ -43,7 +43,7 @@ def believed(
     for complexity in Complexity:
         for category in Category:
             said = tallies.get((complexity, category))
-            if said:
+            if said is not None:
                 yield from _bucket(complexity, category, config, resolve, said)
 
 

@@ -12,6 +12,7 @@ from mmrouter.decide.rate_limit import Allowance
 from mmrouter.decide.retry_budget import RetryBudget
 from mmrouter.errors import ProviderError, RateLimitedError
 from mmrouter.router.breakers import Breakers
+from mmrouter.router.ports import Quota, Quotas
 from mmrouter.state.boards import Board
 from mmrouter.types import Needs, Target
 
@@ -96,6 +97,24 @@ class ProviderHealth:
         if short is None:
             return None
         return f"has too few {short.kind} left for {_seconds(short.until - now)}"
+
+    def quotas(self, target: Target) -> Quotas | None:
+        known = self._limits.get((target.provider, target.name))
+        if known is None:
+            return None
+        now = self._now()
+        used = {"requests": known.requests, "tokens": known.tokens}
+        limits = tuple(
+            Quota(
+                kind=one.kind,
+                left=rate_limit.left_at(one, used=used.get(one.kind, 0), now=now),
+                limit=one.limit,
+                reset=one.reset,
+            )
+            for one in known.allowances
+            if one.reset > now
+        )
+        return Quotas(limits, known.until if known.until > now else None)
 
     def may_retry(self, target: Target) -> bool:
         calls, now, floor = self._calls_of(target), self._now(), self._config.retry_budget_floor

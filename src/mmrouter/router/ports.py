@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mmrouter.decide.breaker import Change
@@ -87,6 +88,36 @@ class Condition(Protocol):
         None."""
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One of a provider's limits on calls of a model.
+
+    Attributes:
+        kind: "requests" or "tokens".
+        left: now, as far as is known.
+        limit: what there is when it is full; None is unknown.
+        reset: Unix seconds when it is full again.
+    """
+
+    kind: str
+    left: int
+    limit: int | None
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What is known of a model's rate limits.
+
+    Attributes:
+        limits: those of which the last answer left half or less; of others nothing is kept.
+        paused_until: Unix seconds; after a 429, when the model may be asked again. None: it may.
+    """
+
+    limits: tuple[Quota, ...]
+    paused_until: float | None
+
+
 class Health(Condition, Protocol):
     """How models and providers are, learned from calls. Nothing here waits.
 
@@ -108,6 +139,9 @@ class Health(Condition, Protocol):
 
     def left(self, target: Target, began: float) -> None:
         """The call was given up by its caller."""
+
+    def quotas(self, target: Target) -> Quotas | None:
+        """What is known of the model's rate limits, to look at; None where nothing is."""
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Tells of every change of a breaker from now on. An observer is quick and never raises."""

@@ -20,6 +20,7 @@ class Client:
 
     Attributes:
         name: as in `server.keys`; None for the key of the environment, and where none is needed.
+        admin: may see everybody's requests and steer the server: opens the dashboard.
         tags: added to each of its requests.
         requests_per_minute: None is no limit.
     """
@@ -27,9 +28,11 @@ class Client:
     name: str | None = None
     tags: tuple[str, ...] = ()
     requests_per_minute: int | None = None
+    admin: bool = False
 
 
-ANYONE = Client()
+OWNER = Client(admin=True)
+"""Who has the key of the environment; where no key is asked for, everybody on this machine."""
 
 
 def hash_key(key: str) -> str:
@@ -50,11 +53,11 @@ class Keys:
 
     def __init__(self, rows: Mapping[str, KeyRow], own: str) -> None:
         self._clients = [
-            (row.hash, Client(name, row.tags, row.requests_per_minute))
+            (row.hash, Client(name, row.tags, row.requests_per_minute, row.scope == "admin"))
             for name, row in rows.items()
         ]
         if own:
-            self._clients.append((hash_key(own), ANYONE))
+            self._clients.append((hash_key(own), OWNER))
 
     @property
     def required(self) -> bool:
@@ -68,7 +71,7 @@ class Keys:
             UnauthorizedError
         """
         if not self._clients:
-            return ANYONE
+            return OWNER
         given = [key for key in (_bearer(headers), headers.get(b"x-api-key")) if key]
         for key in given:
             found = self._find(hash_key(key.decode("latin-1")))

@@ -1,4 +1,4 @@
-"""`/dashboard`: the page for everybody, its data for who has a key."""
+"""`/dashboard`: the page for everybody, its data for who has an admin key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmrouter.errors import InvalidRequestError
 from mmrouter.router.parts import Parts
 from mmrouter.server.body import read_json
 from mmrouter.server.http import EVENTS, JSON, Exchange
-from mmrouter.server.refusals import MethodNotAllowedError, NotFoundError
+from mmrouter.server.refusals import ForbiddenError, MethodNotAllowedError, NotFoundError
 
 PREFIX = "/dashboard"
 LIVE = "/dashboard/api/live"
@@ -71,7 +71,9 @@ class Dashboard:
             if method != "GET":
                 raise MethodNotAllowedError("This path takes GET", allowed="GET")
             await _page(exchange)
-        elif exchange.path == LIVE:
+            return
+        _admit(exchange)
+        if exchange.path == LIVE:
             await self._live(exchange)
         else:
             await self._answer(exchange, method)
@@ -122,6 +124,21 @@ class Dashboard:
                 while piece := await asyncio.to_thread(data.read, _PIECE):
                     await exchange.write(piece)
             await exchange.finish()
+
+
+def _admit(exchange: Exchange) -> None:
+    """What everybody asked and spent, and what steers the server, is not for every client.
+
+    Raises:
+        ForbiddenError
+    """
+    if not exchange.client.admin:
+        raise ForbiddenError(
+            f"The key '{exchange.client.name}' has the scope 'client': it may ask models, and not "
+            "open the dashboard, which shows everybody's requests. Use MMROUTER_API_KEY or an "
+            "admin key: `mmrouter keys create NAME --admin` makes one, `scope: admin` in the "
+            "key's row of server.keys makes this one; then `mmrouter config reload`"
+        )
 
 
 async def _elsewhere(exchange: Exchange) -> None:

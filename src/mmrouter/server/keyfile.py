@@ -28,7 +28,7 @@ def with_key(text: str, name: str, key: str, limits: Mapping[str, Any]) -> str:
     """The config's text with one more key, which stands there by its hash alone.
 
     Args:
-        limits: the rest of the row (`tags`, `daily_limit`...).
+        limits: the rest of the row (`scope`, `tags`, `daily_limit`...).
 
     Raises:
         ConfigError: the name is taken, or `server` is written in braces.

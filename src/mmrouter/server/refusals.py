@@ -13,7 +13,7 @@ class UnauthorizedError(MMRouterError):
 
 
 class ForbiddenError(MMRouterError):
-    """A foreign Host or Origin, where no key protects the server."""
+    """A foreign Host or Origin where no key protects the server, or a key of too small a scope."""
 
     status = 403
     code = "forbidden"
