@@ -308,3 +308,30 @@ def test_a_server_sums_up_the_hours_that_are_over(
     with serving(config_for({"m": upstream.base_url}), db):
         assert eventually(counted) == [1]
     store.close()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_impatient_clients_do_not_keep_a_hanging_model_in_front(
+    upstream: Upstream, second: Upstream, db: str, stream: bool
+) -> None:
+    """None of them waits for the deadline, so that no call ever times out."""
+
+    async def hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        raise AssertionError("nobody waits so long")
+
+    upstream.handler = hang
+    provider = {"max_retries": 0, "timeout_ms": 600, "circuit_breaker_threshold": 2}
+    made = config_for({"m": upstream.base_url, "n": second.base_url}, provider=provider)
+    with serving(made, db) as served:
+        for number in range(2):
+            with asked(served.port, stream=stream) as connection:
+                assert connection.sock is not None
+                connection.sock.settimeout(0.4)
+                with pytest.raises(TimeoutError):
+                    connection.getresponse()
+            eventually(lambda number=number: len(books(served)) > number)
+        began = time.perf_counter()
+        assert served.chat().headers["x-mmrouter-model"] == "n"
+        assert time.perf_counter() - began < 0.5
+    assert [row["status"] for row in books(served)] == ["ok", "cancelled", "cancelled"]

@@ -50,6 +50,13 @@ class World:
         elif isinstance(error, ProviderServerError | RateLimitedError | BadUpstreamRequestError):
             self.health.failed(model, began, error)
 
+    def leave(self, model: Target, silent_s: float) -> None:
+        """A call that its client gives up; the first byte may take 10 s."""
+        began = self.time
+        self.health.called(model, NEEDS, began)
+        self.time += 9.0
+        self.health.left(model, began, silent_s=silent_s, deadline_s=10.0)
+
     def retry(self, model: Target) -> bool:
         allowed = self.health.may_retry(model)
         if allowed:
@@ -147,8 +154,37 @@ def test_a_probe_that_was_the_requests_own_fault_makes_room_for_the_next() -> No
     began = world.time + 1
     world.health.called(A, NEEDS, began)
     assert world.open(A) == [True]
-    world.health.left(A, began)
+    world.health.left(A, began, silent_s=0.0, deadline_s=10.0)
     assert world.open(A) == [False]
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "opens"), [(9.0, True), (5.0, True), (4.9, False), (0.0, False)]
+)
+def test_clients_that_leave_after_half_the_deadline_speak_against_a_silent_model(
+    silent_s: float, opens: bool
+) -> None:
+    world = World()
+    for _ in range(2):
+        world.leave(A, silent_s)
+    assert world.open(A) == [opens]
+
+
+def test_a_model_that_answers_some_is_not_blamed_for_the_impatience_of_others() -> None:
+    world = World()
+    for _ in range(5):
+        world.leave(A, 9.0)
+        world.call(A)
+    assert world.open(A) == [False]
+
+
+def test_a_probe_that_its_client_gives_up_shuts_the_breaker_again() -> None:
+    world = World()
+    world.down(A)
+    world.time += 60
+    world.leave(A, 9.0)
+    assert world.open(A) == [True]
+    assert world.changes[-1].cause == "no byte in 9.0 s, after which the caller gave up"
 
 
 def test_what_another_process_says_holds_here_and_is_not_told_again() -> None:

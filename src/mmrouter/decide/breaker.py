@@ -115,10 +115,21 @@ def on_failure(state: Breaker, rules: Rules, *, began: float, now: float) -> Bre
 
 
 def on_nothing(state: Breaker, *, began: float) -> Breaker:
-    """A call ended that tells nothing: its client left, or the request itself was wrong."""
+    """A call ended that tells nothing: its client left soon, or the request itself was wrong."""
     if began not in state.probes:
         return state
     return replace(state, probes=tuple(probe for probe in state.probes if probe != began))
+
+
+def counts_as_failure(*, silent_s: float, deadline_s: float) -> bool:
+    """A call that its caller gave up speaks against the model: no byte had come after half of the
+    time that the first may take.
+
+    Otherwise clients with less patience than the deadline would keep the breaker of a model closed
+    that hangs for good. A model that is only slow for some is not hurt: only failures in a row
+    count, and any good answer ends the row.
+    """
+    return silent_s >= deadline_s / 2
 
 
 def provider_fails(

@@ -46,6 +46,12 @@ class AttemptLog:
         """All text that has been generated."""
         return "".join(self._texts)
 
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come; 0 once the first byte is here, since whatever is slow then may
+        be the client."""
+        return self._monotonic() - self._clock if self._first is None else 0.0
+
     def note(self, piece: Chunk | Finish) -> None:
         """A piece of the answer arrived."""
         if self._first is None:

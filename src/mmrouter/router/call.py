@@ -133,12 +133,13 @@ class Caller:
         await self._reserve(run, candidate)
         began = self._now()
         log = AttemptLog(candidate, needs, began, self._monotonic)
+        deadline = timeout_s or self._config.timeout_ms / 1000
         call = Call(
             target=target,
             dialect=dialect,
             body=body,
             stream=stream,
-            timeout_s=min(timeout_s or self._config.timeout_ms / 1000, remaining),
+            timeout_s=min(deadline, remaining),
             stall_s=self._config.stall_timeout_ms / 1000,
             total_s=remaining,
             forward_headers=forward_headers,
@@ -161,7 +162,7 @@ class Caller:
             log.status = AttemptStatus.OK
         except errors.InvalidRequestError as error:
             log.fail(error)
-            self._health.left(target, began)
+            self._health.left(target, began, silent_s=0.0, deadline_s=deadline)
             raise
         except errors.ProviderError as error:
             log.fail(error)
@@ -170,7 +171,7 @@ class Caller:
         finally:
             # also on cancellation, which leaves the status at CANCELLED
             if log.status is AttemptStatus.CANCELLED:
-                self._health.left(target, began)
+                self._health.left(target, began, silent_s=log.silent_s, deadline_s=deadline)
             run.attempts.append(log.attempt())
         yield Answered(finish, log.text)
 

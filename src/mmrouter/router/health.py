@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mmrouter.config.schema import ProviderConfig
 from mmrouter.decide import rate_limit, retry_budget
-from mmrouter.decide.breaker import Change
+from mmrouter.decide.breaker import Change, counts_as_failure
 from mmrouter.decide.rate_limit import Allowance
 from mmrouter.decide.retry_budget import RetryBudget
 from mmrouter.errors import ProviderError, RateLimitedError
@@ -168,8 +168,12 @@ class ProviderHealth:
         else:
             self._breakers.told_nothing(target, began)
 
-    def left(self, target: Target, began: float) -> None:
-        self._breakers.told_nothing(target, began)
+    def left(self, target: Target, began: float, *, silent_s: float, deadline_s: float) -> None:
+        if counts_as_failure(silent_s=silent_s, deadline_s=deadline_s):
+            cause = f"no byte in {silent_s:.1f} s, after which the caller gave up"
+            self._breakers.failed(target, began, cause)
+        else:
+            self._breakers.told_nothing(target, began)
 
     def _changed(self, change: Change) -> None:
         for observe in self._observers:

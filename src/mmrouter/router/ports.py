@@ -137,8 +137,13 @@ class Health(Condition, Protocol):
     def failed(self, target: Target, began: float, error: ProviderError) -> None:
         """The call failed; whether that speaks against the model is `error.health`."""
 
-    def left(self, target: Target, began: float) -> None:
-        """The call was given up by its caller."""
+    def left(self, target: Target, began: float, *, silent_s: float, deadline_s: float) -> None:
+        """The call was given up by its caller, or was the request's own fault.
+
+        Args:
+            silent_s: how long it had been without a byte; 0 once one had come.
+            deadline_s: how long it might have been.
+        """
 
     def quotas(self, target: Target) -> Quotas | None:
         """What is known of the model's rate limits, to look at; None where nothing is."""
