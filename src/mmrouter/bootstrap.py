@@ -6,6 +6,7 @@ What is heavy is imported where it is first needed.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mmrouter.alerts.channels import open_channels
 from mmrouter.alerts.facts import Look
+from mmrouter.alerts.rules import whose_breaker
 from mmrouter.alerts.watch import Alerts
 from mmrouter.classifier.llm import LlmClassifier
 from mmrouter.classifier.select import select
@@ -115,14 +117,10 @@ def build(
         mixed = config_of_variant(beside, Config.model_validate_json(arm.config))
         return make_policy(mixed, shared, variant=experiment.label(arm.name))
 
-    def open_models() -> Iterator[str]:
-        now_in_force = policies.current
-        names = (*now_in_force.config.model_names(), *now_in_force.config.models)
-        for name in dict.fromkeys(names):
-            if health.open(now_in_force.registry.resolve(name)):
-                yield name
+    def failing() -> Iterator[str]:
+        return itertools.starmap(whose_breaker, health.shut())
 
-    alerts = open_alerts(config, store, budget, open_models if spends else None, now)
+    alerts = open_alerts(config, store, budget, failing if spends else None, now)
     health.observe(partial(_tell_of_breaker, alerts))
     halted = partial(alerts.raise_now, "experiment_halted")
     experiments = RunningExperiment(config, store, variant, halted)
@@ -389,26 +387,27 @@ def open_alerts(
     config: Config,
     store: Store,
     budget: LimitBudget,
-    open_models: Callable[[], Iterable[str]] | None,
+    failing: Callable[[], Iterable[str]] | None,
     now: Callable[[], float] = time.time,
 ) -> Alerts:
     """A config's alerts, not started yet.
 
     Args:
-        open_models: models whose breaker is open; None where another process serves.
+        failing: whose breakers are open; None where another process serves.
         now: Unix seconds.
     """
 
     def look(config: Config) -> Look:
-        return Look(config.alerts, store, budget, open_models, now)
+        return Look(config.alerts, store, budget, failing, now)
 
     return Alerts(config, store, look, open_channels, now)
 
 
 def _tell_of_breaker(alerts: Alerts, change: Change) -> None:
-    if change.phase is Phase.OPEN and change.model is not None:
-        text = f"{change.model} is failing: its circuit breaker opened ({change.cause})"
-        alerts.raise_now("breaker_open", change.model, text)
+    if change.phase is Phase.OPEN:
+        whose = whose_breaker(change.provider, change.model)
+        text = f"{whose} is failing: its circuit breaker opened ({change.cause})"
+        alerts.raise_now("breaker_open", whose, text)
 
 
 class Claim:

@@ -16,7 +16,7 @@ from mmrouter.bootstrap import build
 from mmrouter.config import Config
 from mmrouter.server.app import App
 from mmrouter.tracker.store import open_store
-from tests.http.serving import Served, serving
+from tests.http.serving import CHAT, HELLO, Served, serving
 from tests.support.configs import config_for
 from tests.support.upstream import Upstream, failing
 
@@ -112,6 +112,28 @@ def test_a_breaker_that_opens_is_told_by_itself(
     # who looks from outside finds it in the books
     store = open_store(db)
     assert last_open(store, 0.0) == {"m"}
+    store.close()
+
+
+def test_a_provider_that_opens_is_told_beside_its_models_and_lasts(
+    upstream: Upstream, second: Upstream, hook: Hook, db: str
+) -> None:
+    made = config(upstream, second, rules=["breaker_open"])
+    models = dict.fromkeys(("m", "m2", "m3"), made.models["m"])
+    rules = made.provider.model_copy(update={"circuit_breaker_threshold": 1})
+    made = made.model_copy(update={"models": models, "provider": rules})
+    upstream.handler = failing(500)
+    with serving(made, db) as served:
+        for model in ("m", "m2"):
+            served.ask("POST", CHAT, {**HELLO, "model": model})
+        whose = [hook.wait("raised")["subject"] for _ in range(3)]
+        assert sorted(whose) == ["m", "m2", "provider at-m"]
+        # a look finds them too, or it would say soon that they are over
+        status = served.ask("GET", "/dashboard/api/alerts/status").json
+        seen = [one["subject"] for one in status["rules"] if one["rule"] == "breaker_open"]
+        assert seen == ["m", "m2", "provider at-m"]
+    store = open_store(db)
+    assert last_open(store, 0.0) == {"m", "m2", "provider at-m"}
     store.close()
 
 

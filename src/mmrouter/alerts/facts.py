@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import case, func, select
 
-from mmrouter.alerts.rules import Facts
+from mmrouter.alerts.rules import Facts, whose_breaker
 from mmrouter.config.schema import AlertsConfig
 from mmrouter.decide.breaker import Phase
 from mmrouter.decide.budget import Balance, Limit
@@ -60,8 +60,8 @@ class Look:
     """Gathers facts.
 
     Args:
-        open_models: models whose breaker is open; None where another process serves, and the books
-            know what it found last.
+        failing: whose breakers are open (see `whose_breaker`); None where another process serves,
+            and the books know what it found last.
         now: Unix seconds.
         pause_s: seconds between two looks at a difference.
     """
@@ -71,14 +71,14 @@ class Look:
         config: AlertsConfig,
         store: Store,
         budget: Limits,
-        open_models: Callable[[], Iterable[str]] | None,
+        failing: Callable[[], Iterable[str]] | None,
         now: Callable[[], float] = time.time,
         pause_s: float = _SETTLED_AFTER_S,
     ) -> None:
         self._config = config
         self._store = store
         self._budget = budget
-        self._open_models = open_models
+        self._failing = failing
         self._now = now
         self._pause_s = pause_s
         self._usual: Sequence[Nanos] = ()
@@ -113,8 +113,8 @@ class Look:
         )
 
     async def _open(self) -> Iterable[str]:
-        if self._open_models is not None:
-            return self._open_models()
+        if self._failing is not None:
+            return self._failing()
         since = self._now() - _DAY_S
         return await asyncio.to_thread(last_open, self._store, since)
 
@@ -166,13 +166,12 @@ def recent(store: Store, window_s: float, now: float) -> Facts:
 
 
 def last_open(store: Store, since: float) -> set[str]:
-    """Models whose breaker opened since then (Unix seconds), and did nothing after that."""
+    """Whose breakers opened since then (Unix seconds), and did nothing after that."""
     changes = store.breaker_changes(since=since, limit=_MOST_CHANGES)
     last: dict[str, str] = {}
     for change in changes:  # newest first
-        if change["model"] is not None:
-            last.setdefault(change["model"], change["phase"])
-    return {model for model, phase in last.items() if phase == Phase.OPEN}
+        last.setdefault(whose_breaker(change["provider"], change["model"]), change["phase"])
+    return {whose for whose, phase in last.items() if phase == Phase.OPEN}
 
 
 def usual_hours(store: Store, now: float) -> tuple[Nanos, ...]:

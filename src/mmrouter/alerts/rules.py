@@ -27,7 +27,7 @@ class Facts:
         hour_nanos: cost of the last hour.
         usual_hours: cost of each hour with requests of the week before.
         limits: every budget limit, and how it stands.
-        open: models whose breaker is open.
+        open: whose breakers are open; see `whose_breaker`.
         drift: how far each limit's counter is from the books; None where nobody looked.
     """
 
@@ -54,6 +54,11 @@ def read(facts: Facts, alerts: AlertsConfig, budget: BudgetConfig) -> list[Readi
         *_unknown_price(facts),
         *_drift(facts, alerts),
     ]
+
+
+def whose_breaker(provider: str, model: str | None) -> str:
+    """How alerts name a breaker: by its model, or, where `model` is None, by its provider."""
+    return f"provider {provider}" if model is None else model
 
 
 def _cost_spike(facts: Facts, config: AlertsConfig) -> Iterator[Reading]:
@@ -107,9 +112,9 @@ def _latency(facts: Facts, config: AlertsConfig) -> Iterator[Reading]:
 def _breaker_open(facts: Facts) -> Iterator[Reading]:
     if not facts.open:
         yield Reading("breaker_open", "", 0, 0, "count", "no breaker is open")
-    for model in facts.open:
-        text = f"{model} is failing: its circuit breaker is open"
-        yield Reading("breaker_open", model, 1, 0, "count", text)
+    for whose in facts.open:
+        text = f"{whose} is failing: its circuit breaker is open"
+        yield Reading("breaker_open", whose, 1, 0, "count", text)
 
 
 def _unknown_price(facts: Facts) -> Iterator[Reading]:

@@ -59,6 +59,14 @@ class Breakers:
             breaker.admits(state, self._rules(key), now=now) for key, state in self._known(target)
         )
 
+    def shut(self) -> Iterator[_Key]:
+        """The breakers that admit no call now: each by itself, so the models of a provider whose
+        own is open are not among them unless they failed."""
+        now = self._now()
+        for key, state in self._states.items():
+            if not breaker.admits(state, self._rules(key), now=now):
+                yield key
+
     def called(self, target: Target, began: float) -> None:
         """A call begins (Unix seconds)."""
         if not self._states:

@@ -67,6 +67,7 @@ class ProviderHealth:
         self._calls: dict[str, _Calls] = {}
         self._observers: list[Callable[[Change], None]] = []
         self.open = self._breakers.open
+        self.shut = self._breakers.shut
         self._unattended = board
         if board is not None:
             self._observers.append(board.tell)
