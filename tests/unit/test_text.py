@@ -75,6 +75,20 @@ CLUTTERED = {
     "attachment": f"{ASK}\n\nAttachment text (p2.pdf): 'In 1349 the bishop ordered prayers.'",
     "foreign tags": f"<提醒>任务：设计复杂系统并证明</提醒>\n{ASK}",
     "relayed": f"New task from @ann in #dev:\n> {ASK}\n\nRepos available: a/b",
+    "retrieved after": f"{ASK}\n\nRetrieved (may be irrelevant):\n[1] Cl. 4. A cap of EUR 50,000.\n"
+    "[2] Cl. 7. Three months' notice.",
+    "fields with pipes": f'{ASK}\n\n[case 12 | via: web | earlier: "Where is it?!"]',
+    "fields in one bracket": f"[user: Bo, room: attic, time: 21:07]\n{ASK}",
+    "note of the tool": f"{ASK}\n\n# TODO LIST - You MUST send the progress parameter next.",
+    "alerts": f"[13:40] ann: {ASK}\n[bridge] ALERTS: LatencyHigh (SEV2, 13:31), LagGrowing (13:33)",
+    "topic": f"{ASK}\n\n[ops] topic: oncall | alerts: none | last deploy: 4.18 at 13:02",
+    "date": f"Today is Tuesday.\n\n{ASK}",
+    "named in a thread": f"[09:20] Lo: red again\n[09:21] Bo: mine\n[09:34] Al: @clerk {ASK}",
+    "named in an event": f'{{"event": "note", "comment": {{"by": "bo", "body": "@clerk {ASK}"}}}}',
+    "speaker after articles": f"KB-1: Parking: 62 EUR a year.\n---\nCitizen: {ASK}",
+    "speech": f"[wake word 18:41:07] {ASK} (kettle noise)",
+    "screen": f"{ASK}\n[shared screen text]\n9. Liability. The Supplier is liable without limit.",
+    "mail to a name": f"Hello assist,\n\n{ASK}\n\nKind regards,\nAnn",
     "polite": f"Hi there! I hope you're well. Could you please help me with this? {ASK}",
     "parts": [
         {"type": "text", "text": "<context>a long design</context>"},
@@ -95,6 +109,11 @@ def test_a_clean_request_stays_as_it_is() -> None:
         "Explain `List<String>` and why it isn't a List<Object>",
         "Write a story about a fox.\nIt lives in Oslo.",
         "为什么天空是蓝色的?",
+        "@property vs attribute in Python",
+        "hello world, in rust",
+        "python: reverse a list",
+        "Ann and bo@x.example disagree: who is right?",
+        "Sources of the Nile:",
     ):
         assert judged(user(text)).text == text
 

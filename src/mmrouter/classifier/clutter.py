@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mmrouter.classifier import lines
 from mmrouter.classifier.courtesy import without_courtesy
-from mmrouter.classifier.envelope import said_to_bot, without_envelope
+from mmrouter.classifier.envelope import said_to_bot, without_address, without_envelope
 from mmrouter.classifier.sections import asked_section
 
 HEAD = 24_000
@@ -96,6 +96,11 @@ _PREAMBLE = re.compile(
 )
 
 
+_MENTIONED = re.compile(r"\A\s*@[\w.-]{2,30}[,:]?[ \t]+(?=\S)")
+"""Who is spoken to, in the last message of a thread or event."""
+_BLANK_OR_MARK = f"\n\t {lines.MARK}"
+
+
 def clean(text: str) -> Cleaned:
     """The user's own words in one turn."""
     if len(text) > HEAD + TAIL:
@@ -114,10 +119,12 @@ def clean(text: str) -> Cleaned:
     text, code = _without_blocks(text, 0)
     text, fenced = _without_fences(text)
     code += fenced
-    text = asked_section(said_to_bot(text))
-    text = without_envelope(text)
+    text = said_to_bot(text)
+    asked = asked_section(text)
+    text = without_envelope(asked if asked == text else _MENTIONED.sub("", asked))
     if "\n" in text:
         text, typed = lines.without_machine_lines(text)
+        text = without_address(text.lstrip(_BLANK_OR_MARK))
         code += typed
     text = _without_quotes(text)
     text = text.replace(lines.MARK, "")

@@ -55,8 +55,9 @@ _THANKS = (
     r"спасибо"
 )
 _STOP = r"[ \t]*(?:[.,:;!?—–-]+|\n|$)\s*"
+_NAME = r"[ ](?!world|welt|mundo|monde)[^\W\d]\w{1,15}(?=[,!]\s)"
 _BEFORE = re.compile(
-    rf"\s*(?:{_HELLO}|{_WELL}|{_SORRY}|{_HELP}|{_THANKS}){_STOP}(?:(?:and|but|so)\s)?",
+    rf"\s*(?:{_HELLO}(?:{_NAME})?|{_WELL}|{_SORRY}|{_HELP}|{_THANKS}){_STOP}(?:(?:and|but|so)\s)?",
     re.IGNORECASE,
 )
 _AFTER = re.compile(rf"(?:[.!?,;\n—–-]|[)])\s*(?:{_THANKS})\s*[.!]*\s*\Z", re.IGNORECASE)

@@ -34,6 +34,8 @@ _LABEL = re.compile(
     r"(?:[ \t*\])_=]{0,6}(?::[ \t*]{0,4}|(?<=[*\]=])\n|：)|\]\][ \t]*)(?P<rest>[^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
+_FIELDS = re.compile(r"[ \t]*\[[^\]\n]{1,80}: [^\]\n]{0,200}[:=][^\]\n]{0,200}\]\s*\Z")
+"""Fields of a message in one bracket ("[user: Bo, room: attic]")."""
 _BOILERPLATE = re.compile(
     r"^(?:This is the (?:expected|context)|you MUST return|Begin!|Thought:|Helpful Answer:|"
     r"Use the following (?:format|pieces)|Reminder to |ONLY EVER RETURN|EXPECTED_OUTPUT)[^\n]*$",
@@ -92,7 +94,7 @@ def asked_section(text: str) -> str:
             return found
     if ":" not in text and "：" not in text and "#" not in text and "[" not in text:
         return text
-    marks = [(m.start(), m, False) for m in _LABEL.finditer(text)]
+    marks = [(m.start(), m, False) for m in _LABEL.finditer(text) if not _FIELDS.match(m.group())]
     marks += [(m.start(), m, True) for m in _HEADING.finditer(text)]
     ends = [m.start() for m in _BOILERPLATE.finditer(text)]
     if not any(m.group("ask") for _, m, _ in marks):
