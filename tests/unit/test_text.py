@@ -240,6 +240,36 @@ def test_a_fragment_belongs_to_what_went_before(text: str) -> None:
     assert found.context == "How tall is Elbrus?"
 
 
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [("At what scale?", "5M a day, two regions"), ("Rhymed? Any names?", "rhymed, mention Stan"),
+     ("À qui ?", "ma sœur, deux minutes, aime les oies"), ("规模和技术栈？", "三万人，用Go写")],
+)  # fmt: skip
+def test_a_detail_that_was_asked_for_keeps_the_request(asked: str, text: str) -> None:
+    found = judged(user("Build the ledger of a bank."), assistant(asked), user(text))
+    assert found.context == "Build the ledger of a bank."
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [("At what scale?", "what does SLA mean"), ("At what scale?", "write a haiku on rain please"),
+     ("At what scale?", "no. whats the capital of Peru"), ("At what scale?", "thanks!"),
+     ("Here it is. Anything else?", "bump the version to 1.4.3 in package.json"),
+     ("Which one? Both work. I took the first.", "villanelle about lost socks at sea")],
+)  # fmt: skip
+def test_a_new_request_after_a_question_stands_alone(said: str, text: str) -> None:
+    found = judged(user("Build the ledger of a bank."), assistant(said), user(text))
+    assert found.context == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["no, the complete proof", "and the lower bound", "as a table", "of 1024 then"]
+)
+def test_a_reply_without_a_verb_of_its_own_leans_back(text: str) -> None:
+    found = judged(user("Prove the bound."), assistant("Here is a sketch."), user(text))
+    assert found.context == "Prove the bound."
+
+
 def test_a_new_question_after_hard_talk_stands_alone() -> None:
     hard = [user("Design a multi-region ledger."), assistant("Here is the design…")]
     assert judged(*hard, user("capital of Peru?")).context == ""

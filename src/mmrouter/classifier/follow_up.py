@@ -63,8 +63,26 @@ _AND = re.compile(
     r"[^.!?？؟\n]{1,40}[?？؟]",
     re.IGNORECASE,
 )
+_LEANS = re.compile(
+    r"\W*(?:(?:and|w/|as (?:an?|the)|no,|nope|nah|not|minus|times|plus|all (?:\d+|of|three|four)|"
+    r"the (?:complete|full|whole|entire) (?:one|thing))(?!\w)(?! thanks| thank)|"
+    r"[^?\n]{1,40}(?<!even)(?<!back)(?<!since) (?:then|though)[.?!]*\Z)",
+    re.IGNORECASE,
+)
+"""Begins or ends as only a reply does: "no, the full proof", "of 1024 then"."""
+_WISH = re.compile(
+    rf"\W*(?:(?:no|nope|ok|thanks|and)\W+)?{_any(words.WISH)}(?=\W|$)",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+_OPEN = re.compile(
+    r"\b(?:else|next|can i (?:do|help)|may i help|help you)\b|jeszcze|\bnoch\b|autre chose|"
+    r"algo más|altro",
+    re.IGNORECASE,
+)
+"""A question that leaves everything open: what follows it is a request of its own."""
+_ENDS_ASKING = re.compile(r"[?？؟]\s*\Z")
 _SENTENCE = re.compile(r"[^.!?。！？؟\n]{1,400}[.!?。！？؟]*")
 
 
@@ -134,6 +152,8 @@ def leans_back(text: str) -> bool:
         return length <= MOST_WORDS or size(_SENTENCE_END.split(text, 1)[0]) <= 6
     if _AND.match(text):
         return True
+    if length <= 8 and _LEANS.match(text) and not is_small_talk(text):
+        return True
     if length <= FRAGMENT:
         return True
     if length > 6:
@@ -146,6 +166,14 @@ def leans_back(text: str) -> bool:
     )
 
 
+def answers(text: str, asked: str) -> bool:
+    """It gives the detail that `asked` wants ("Scale?", "5M a day") and makes no new request."""
+    length = size(text)
+    if length > MOST_WORDS or size(asked) > 14 or _ENDS_ASKING.search(text) or _OPEN.search(asked):
+        return False
+    return not _WISH.match(text) and not is_small_talk(text)
+
+
 def offer(answer: str) -> str:
     """What an assistant's turn offers to do next, or "": its last offering sentence."""
     sentences = [s.strip() for s in _SENTENCE.findall(answer[-700:]) if s.strip()]
@@ -156,6 +184,11 @@ def offer(answer: str) -> str:
                 return f"{sentences[index - 1]} {sentence}"
             return str(sentence)
     return ""
+
+
+def last_question(answer: str) -> str:
+    """The question with which an assistant's turn ends, or ""."""
+    return question(answer) if _ENDS_ASKING.search(answer[-8:]) else ""
 
 
 def question(answer: str) -> str:

@@ -157,6 +157,20 @@ BACK = _set("""
 BACK_DENSE = "这這那它これそれあれ이거그거그걸이걸นี้นั้นมัน"
 """The same, as characters or syllables of scripts without spaces."""
 
+WISH = r"""
+    what|whats|what's|who|whos|who's|when|where|why|how|how's|which|whose|is|are|was|were|do|does
+    did|can|could|should|would|will|explain|describe|tell|give|show|list|define|translate
+    summari[sz]e|compare|analy[sz]e|prove|derive|compute|calculate|solve|find|write|draft|compose
+    make|create|build|design|implement|plan|suggest|name|code|fix|debug|refactor|convert|rewrite
+    shorten|i need|i want|help|btw|by the way|actually|forget|never ?mind|nvm|later|different
+    another question|new (?:topic|question)|unrelated|wer|wann|wo|warum|wie|welche[rs]?|schreib
+    erkläre?|nenne?|comment|pourquoi|combien|qui|où|quand|écris|explique|cómo|qué|quién|cuándo
+    dónde|cuánto|escribe|explica|como|quem|quando|onde|escreva|come|chi|dove|perché|scrivi|spiega
+    hoe|wat|wie|waarom|schrijf|jak|co|kto|kiedy|napisz|wyjaśnij|как|что|кто|когда|почему|напиши
+    объясни|nasıl|ne|kim|yaz|açıkla|anlat
+"""
+"""At the start of a turn: a request of its own, also after a question."""
+
 REVISE = _set("""
     shorter longer simpler funnier warmer formal casual better nicer darker less more why
     how wdym elaborate expand explain rephrase reword rewrite redo undo revert fix translate

@@ -89,7 +89,9 @@ def _context(messages: Sequence[Json], place: int, text: str) -> str:
     accepts = follow_up.is_yes(text) or (bool(offered) and follow_up.takes_up(text, offered))
     if accepts and offered:
         return offered[:MOST_CONTEXT]
-    if not accepts and not follow_up.leans_back(text):
+    asked = follow_up.last_question(answer) if answer and not offered else ""
+    told = bool(asked) and follow_up.answers(text, asked)
+    if not (accepts or told or follow_up.leans_back(text)):
         return ""
     earlier = _earlier_request(messages, place)
     if accepts and answer:
