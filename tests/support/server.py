@@ -16,12 +16,18 @@ from tests.support.command import COMMAND, clean_environment
 
 
 @contextmanager
-def serving_process(config: Config, folder: Path) -> Iterator[tuple[str, int]]:
-    """Runs `mmrouter serve` in a process of its own; gives its URL and process id."""
+def serving_process(
+    config: Config, folder: Path, db: str | None = None
+) -> Iterator[tuple[str, int]]:
+    """Runs `mmrouter serve` in a process of its own; gives its URL and process id.
+
+    Args:
+        db: path or URL of the books; default: a file in `folder`.
+    """
     path = folder / "config.json"  # JSON is YAML
     path.write_text(config.model_dump_json(exclude_defaults=True))
     process = subprocess.Popen(
-        [COMMAND, "serve", "--config", path, "--db", folder / "books.db", "--port", "0"],
+        [COMMAND, "serve", "--config", path, "--db", db or folder / "books.db", "--port", "0"],
         cwd=folder,
         stderr=subprocess.PIPE,
         env=clean_environment(),
