@@ -171,6 +171,7 @@ export interface Attempt {
   error: string | null;
   price_source: string | null;
   detail: string | null;
+  bound_nanos: number | null;
 }
 
 export interface Story extends Omit<RequestRow, "attempts"> {
@@ -188,6 +189,7 @@ export interface Story extends Omit<RequestRow, "attempts"> {
   switch_nanos: number | null;
   switch_saving_nanos: number | null;
   reasons: string[];
+  candidates: (BeliefRow & { cost_nanos: number | null })[];
   requested_model: string;
   wanted_model: string | null;
   dialect: string;

@@ -21,6 +21,12 @@ OUT = ROOT / "docs" / "img"
 PORT = 8196
 
 PAGES = ("overview", "requests", "models", "routing", "experiments", "budgets", "alerts")
+SHOWN = (*PAGES, "story", "rating")
+PATHS = {
+    "overview": "",
+    "story": "requests?model=sim-rival",
+    "rating": "requests?model=sim-large&complexity=complex",
+}
 
 
 @contextmanager
@@ -44,15 +50,16 @@ def demo() -> Iterator[str]:
 
 def show(page: Page, url: str, name: str) -> None:
     """Opens a page as it is to be seen."""
-    path = "" if name == "overview" else "requests" if name == "story" else name
-    page.goto(f"{url}/{path}" + ("?model=sim-rival" if name == "story" else ""))
+    page.goto(f"{url}/{PATHS.get(name, name)}")
     page.get_by_role("heading", level=1).wait_for()
     page.get_by_text("Live", exact=True).wait_for()
     if name == "story":
         page.locator(".to-story").first.click()
         page.get_by_role("heading", name="What it cost").wait_for()
-        page.get_by_role("button", name="Good").click()
-        page.get_by_text("Saved.").wait_for()
+    elif name == "rating":
+        page.locator(".to-story").first.click()
+        page.get_by_role("button", name="Bad").click()
+        page.locator(".change").scroll_into_view_if_needed()
     elif name == "routing":
         page.get_by_label("Prompt", exact=True).fill(
             "Prove that the square root of 2 is irrational, and say where the proof fails for 4."
@@ -71,12 +78,12 @@ def main() -> None:
     with demo() as url, browsing() as browser:
         for theme in ("light", "dark"):
             page = browser.new_page(color_scheme=theme, viewport={"width": 1200, "height": 780})  # type: ignore[arg-type]
-            for name in (*PAGES, "story"):
+            for name in SHOWN:
                 show(page, url, name)
                 page.screenshot(path=OUT / f"dashboard-{name}-{theme}.png")
             page.close()
         phone = browser.new_page(viewport={"width": 375, "height": 740})
-        for name in (*PAGES, "story"):
+        for name in SHOWN:
             show(phone, url, name)
             phone.screenshot(path=OUT / f"dashboard-{name}-phone.png")
 

@@ -351,6 +351,8 @@ class Attempt:
 
     Attributes:
         cost_nanos: None where the price is unknown.
+        bound_nanos: most that it could have cost, which a budget set aside before the call; None
+            where nothing bounded it.
         started: Unix seconds.
         ttft_ms: milliseconds to the first byte of the answer, or None.
         http_status: the provider's status, or None where none came.
@@ -365,6 +367,7 @@ class Attempt:
     cost_nanos: Nanos | None
     started: float
     latency_ms: float
+    bound_nanos: Nanos | None = None
     ttft_ms: float | None = None
     finish_reason: str | None = None
     http_status: int | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from playwright.sync_api import Page, expect
 
 from mmrouter.eval.pairwise import Judgement, Verdict
@@ -17,6 +18,7 @@ from mmrouter.tracker.store import open_store
 from tests.e2e.conftest import CLIENT_KEY, KEY, Traffic
 from tests.http.serving import serving
 from tests.support.configs import config_for
+from tests.support.upstream import completion, failing, running
 
 Open = Callable[..., Page]
 
@@ -146,6 +148,9 @@ def test_a_story_opens_and_closes_by_keyboard(traffic: Traffic, open_page: Open)
     story = page.get_by_role("dialog", name="Request")
     expect(story).to_contain_text("What is 19 times 19?")
     expect(story.get_by_role("heading", name="Calls (1)")).to_be_visible()
+    able = story.get_by_role("table").first
+    expect(able.get_by_role("row", name="1. cheap answered")).to_contain_text("$0.0000")
+    expect(able.get_by_role("row", name="2. dear")).to_contain_text("%")
     expect(story).to_contain_text("Settled")
     assert "/requests/req_" in page.url
     page.keyboard.press("Escape")
@@ -255,6 +260,36 @@ def clipped(page: Page, selector: str) -> list[str]:
         selector,
     )
     return found
+
+
+def test_a_limit_that_is_nearly_used_up_is_shown(open_page: Open, db: str) -> None:
+    async def nearly_out(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        told = {"remaining": "3", "limit": "1000", "reset": "5m"}
+        headers = {f"x-ratelimit-{part}-requests": value for part, value in told.items()}
+        return web.json_response(completion(), headers=headers)
+
+    with running(nearly_out) as upstream:
+        config = config_for({"m": upstream.base_url})
+        with serving(config, db) as served:
+            assert served.chat().status == 200
+            page = open_page(f"{served.url}/dashboard/models")
+            limits = page.get_by_role("region", name="Rate limits")
+            expect(limits.get_by_role("row", name="m at-m")).to_contain_text("of 1,000")
+            expect(page.get_by_text("No model is passed over for a rate limit")).to_be_visible()
+            upstream.handler = failing(429, headers={"retry-after": "90"})
+            assert served.chat().status == 429
+            expect(page.get_by_text("m has answered 429 and asks for")).to_be_visible()
+            page.close()  # before its server, which would cut its live stream short
+
+
+def test_dear_models_are_set_against_what_people_say(traffic: Traffic, open_page: Open) -> None:
+    said = {"request_id": traffic.ok[5], "score": 1}
+    assert traffic.served.ask("POST", "/v1/feedback", said).status == 200
+    page = open_page(f"{traffic.served.url}/dashboard/routing")
+    shown = page.get_by_role("region", name="Cost and quality by model")
+    expect(shown.get_by_role("rowheader", name="cheap")).to_be_visible()
+    page.goto(f"{traffic.served.url}/dashboard/routing?status=failed")
+    expect(page.get_by_text("Nobody has said yet how good the answers are")).to_be_visible()
 
 
 def test_alerts_show_every_rule_and_a_trial_says_where_it_went(

@@ -116,6 +116,15 @@ def test_a_story_is_whole(served: Served) -> None:
     story = get(served, f"request/{row['id']}")
     assert story["attempts"][0]["http_status"] == 400
     assert story["reasons"]
+    (candidate,) = story["candidates"]
+    assert (candidate["model"], candidate["cost_nanos"]) == ("m", None)
+    answered = get(served, f"request/{get(served, 'requests?status=ok')['rows'][0]['id']}")
+    (candidate,) = answered["candidates"]
+    (attempt,) = answered["attempts"]
+    assert attempt["bound_nanos"] is None, "a model without a window has no bound"
+    low, high = candidate["interval90"]
+    assert 0 < low < candidate["mean"] < high < 1
+    assert candidate["cost_nanos"] == answered["cost_nanos"] > 0
     assert story["prompt"] == "What is 2+2?"
 
 

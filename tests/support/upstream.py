@@ -70,9 +70,9 @@ def running(handler: Handler | None = None) -> Iterator[Upstream]:
         port = runner[0].addresses[0][1]
         upstream.base_url = f"http://127.0.0.1:{port}/v1"
 
-    loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    asyncio.run_coroutine_threadsafe(start(), loop).result(10)  # this thread may have its own loop
     try:
         yield upstream
     finally:

@@ -60,7 +60,7 @@ function Up({ status }: { status: AlertStatus }) {
   if (status.up.length === 0)
     return (
       <p className="good">
-        <Icon name="check" /> Nothing: what people were told of is over.
+        <Icon name="check" /> Nothing. Whatever was raised is over.
       </p>
     );
   const said = new Map(status.rules.map((rule) => [`${rule.rule} ${rule.subject}`, rule.text]));
@@ -92,7 +92,7 @@ function Rules({ rules }: { rules: AlertRule[] }) {
             </th>
             <th scope="col">Now</th>
             <th scope="col">Fires above</th>
-            <th scope="col" className="belief-column">
+            <th scope="col" className="left belief-column wide-only">
               How near
             </th>
           </tr>
@@ -110,7 +110,7 @@ function Rules({ rules }: { rules: AlertRule[] }) {
               </td>
               <td>{shown(rule.value, rule.unit)}</td>
               <td>{shown(rule.threshold, rule.unit)}</td>
-              <td>
+              <td className="wide-only">
                 {rule.value !== null && (
                   <Meter
                     label={`${words(rule.rule)} ${rule.subject}`.trim()}
@@ -138,7 +138,7 @@ function Channels({ status }: { status: AlertStatus }) {
   return (
     <>
       <p>
-        {status.channels.join(", ")}. A rule that has spoken of something is quiet about it for{" "}
+        By {status.channels.join(", ")}. A rule that has spoken of something is quiet about it for{" "}
         {duration(status.cooldown_s * 1000)}.
       </p>
       <button type="button" disabled={trial.isPending} onClick={() => trial.mutate()}>

@@ -1,7 +1,7 @@
 // Which of two configs is better?
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { post } from "../api";
 import { count, day, duration, percent } from "../format";
 import { Data, useData } from "../parts/data";
@@ -129,17 +129,24 @@ function MetricTable({
       <tbody>
         {experiment.variants.map((variant) => {
           const mean = variant.metrics[metric];
+          const against = variant.against_control?.[metric];
           return (
-            <tr key={variant.name}>
-              <th scope="row">
-                {variant.name}
-                <Difference against={variant.against_control?.[metric]} show={show} />
-              </th>
-              <td>{mean.mean === null ? "–" : show(mean.mean)}</td>
-              <td className="bar-column">
-                <Scaled label={`${title}, ${variant.name}`} mean={mean} most={most} show={show} />
-              </td>
-            </tr>
+            <Fragment key={variant.name}>
+              <tr className={against ? "joined" : ""}>
+                <th scope="row">{variant.name}</th>
+                <td>{mean.mean === null ? "–" : show(mean.mean)}</td>
+                <td>
+                  <Scaled label={`${title}, ${variant.name}`} mean={mean} most={most} show={show} />
+                </td>
+              </tr>
+              {against && (
+                <tr>
+                  <td colSpan={3} className="left">
+                    <Difference against={against} show={show} />
+                  </td>
+                </tr>
+              )}
+            </Fragment>
           );
         })}
       </tbody>
@@ -170,23 +177,22 @@ function Scaled({
   );
 }
 
-function Difference({
-  against,
-  show,
-}: {
-  against: Against | undefined;
-  show: (value: number) => string;
-}) {
-  if (!against || against.value === null) return null;
-  if (against.low === null || against.high === null)
-    return <span className="small muted line">too few to compare</span>;
+/** How far a variant is from the control, and how sure that is. */
+function Difference({ against, show }: { against: Against; show: (value: number) => string }) {
+  if (against.value === null || against.low === null || against.high === null)
+    return <span className="small muted">Too few to compare with the control</span>;
   const sign = (value: number) => `${value < 0 ? "−" : "+"}${show(Math.abs(value))}`;
+  const needed = against.still_needed;
   return (
-    <span className={`small line ${against.decided ? "" : "muted"}`}>
-      {sign(against.low)} to {sign(against.high)}:{" "}
-      {against.decided
-        ? `surely ${against.value < 0 ? "less" : "more"}`
-        : `no sure difference${against.still_needed ? `; ${count(against.still_needed)} more to see 10%` : ""}`}
+    <span className={`small ${against.decided ? "" : "muted"}`}>
+      {against.decided ? (
+        <strong>Surely {against.value < 0 ? "less" : "more"} than the control</strong>
+      ) : (
+        "Not surely different from the control"
+      )}
+      : <span className="nowrap">{sign(against.low)}</span> to{" "}
+      <span className="nowrap">{sign(against.high)}</span>
+      {!against.decided && needed ? `; ${count(needed)} more requests would show a difference of 10%` : ""}
     </span>
   );
 }

@@ -1,11 +1,11 @@
 // Which model is worth its price, and is it well?
 
 import { Link, useSearch } from "wouter";
+import { Believed } from "../parts/believed";
 import { colour } from "../parts/colour";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
-import { To } from "../parts/icon";
-import { Interval } from "../parts/interval";
+import { Icon, To } from "../parts/icon";
 import { Empty } from "../parts/states";
 import { RateLimits } from "./ratelimits";
 import { useFilters } from "../filters";
@@ -25,16 +25,16 @@ export default function ModelsPage() {
           <div className="stack">
             <Calls data={data} />
             <div className="card">
-              <h2>What people say of the answers</h2>
-              <Data query={beliefs}>{(found) => <BeliefList found={found} />}</Data>
-            </div>
-            <div className="card">
               <h2>Circuit breakers</h2>
               <Data query={breakers}>{(found) => <BreakerList breakers={found} />}</Data>
             </div>
             <div className="card">
               <h2>Rate limits</h2>
               <Data query={breakers}>{(found) => <RateLimits breakers={found} />}</Data>
+            </div>
+            <div className="card">
+              <h2>What people say of the answers</h2>
+              <Data query={beliefs}>{(found) => <BeliefList found={found} />}</Data>
             </div>
             <div className="card">
               <h2>Prices in force</h2>
@@ -63,7 +63,7 @@ function Calls({ data }: { data: Models }) {
           <thead>
             <tr>
               <th scope="col">Model</th>
-              <th scope="col" className="left">
+              <th scope="col" className="left wide-only">
                 Provider
               </th>
               <th scope="col">Cost</th>
@@ -86,10 +86,10 @@ function Calls({ data }: { data: Models }) {
                   {model.calls > 0 ? <Link href={to(model.name)}>{model.name}</Link> : model.name}
                   {model.name === data.baseline && <span className="note">baseline</span>}
                 </th>
-                <td className="left">
+                <td className="left wide-only">
                   {model.provider ?? <span className="muted">not in config</span>}
                   {model.has_key === false && (
-                    <span className="note" title={`Set ${model.key_env ?? "its key"}`}>
+                    <span className="note warn" title={`Set ${model.key_env ?? "its key"}`}>
                       no key
                     </span>
                   )}
@@ -97,7 +97,7 @@ function Calls({ data }: { data: Models }) {
                 <td>
                   {money(model.cost_nanos)}
                   {model.unpriced > 0 && (
-                    <span className="note">{plural(model.unpriced, "call")} unpriced</span>
+                    <span className="note warn">{plural(model.unpriced, "call")} unpriced</span>
                   )}
                 </td>
                 <td>{total > 0 ? percent(model.cost_nanos / total, 0) : "–"}</td>
@@ -138,6 +138,7 @@ function BeliefList({ found }: { found: Beliefs }) {
         </p>
       </Empty>
     );
+  const models = [...new Set(found.beliefs.map((row) => row.model))].sort();
   return (
     <>
       <div className="wide" tabIndex={0} role="region" aria-label="Feedback by model">
@@ -145,19 +146,23 @@ function BeliefList({ found }: { found: Beliefs }) {
           <thead>
             <tr>
               <th scope="col">Model</th>
-              <th scope="col" className="left">
+              <th scope="col" className="left wide-only">
                 For
               </th>
               <th scope="col">Scores</th>
-              <th scope="col" className="belief-column">
+              <th scope="col" className="left belief-column">
                 Share of good answers: 90% sure
               </th>
               <th scope="col">Place, then and now</th>
             </tr>
           </thead>
           <tbody>
-            {found.beliefs.map((row, index) => (
-              <BeliefLine key={`${row.complexity} ${row.category} ${row.model}`} row={row} index={index} />
+            {found.beliefs.map((row) => (
+              <BeliefLine
+                key={`${row.complexity} ${row.category} ${row.model}`}
+                row={row}
+                tone={colour(models.indexOf(row.model))}
+              />
             ))}
           </tbody>
         </table>
@@ -171,31 +176,32 @@ function BeliefList({ found }: { found: Beliefs }) {
   );
 }
 
-function BeliefLine({ row, index }: { row: BeliefRow; index: number }) {
-  const [low, high] = row.interval90;
+function BeliefLine({ row, tone }: { row: BeliefRow; tone: string }) {
   return (
     <tr>
-      <th scope="row">{row.model}</th>
-      <td className="left">
+      <th scope="row">
+        {row.model}
+        <span className="narrow-only small muted">
+          {row.complexity}/{row.category}
+        </span>
+      </th>
+      <td className="left wide-only">
         {row.complexity}/{row.category}
       </td>
       <td>{count(row.count)}</td>
       <td>
-        <Interval
-          label={`${percent(row.mean, 0)}, between ${percent(low, 0)} and ${percent(high, 0)}`}
-          mean={row.mean}
-          low={low}
-          high={high}
-          colour={colour(index)}
-        />
-        <span className="small">
-          {percent(low, 0)} – {percent(high, 0)}
-        </span>
+        <Believed row={row} colour={tone} />
       </td>
       <td>
-        {row.configured ?? "–"}
-        <To />
-        {row.tried ?? "–"}
+        {row.configured === null ? (
+          <span className="muted">not in its route</span>
+        ) : (
+          <>
+            {row.configured}
+            <To />
+            {row.tried ?? "–"}
+          </>
+        )}
       </td>
     </tr>
   );
@@ -211,7 +217,9 @@ function BreakerList({ breakers }: { breakers: Breakers }) {
           <code>mmrouter serve</code>.
         </p>
       ) : breakers.open.length === 0 ? (
-        <p className="good">All closed: no model is being passed over.</p>
+        <p className="good">
+          <Icon name="check" /> All closed: no model is being passed over.
+        </p>
       ) : (
         <ul className="bad">
           {breakers.open.map((name) => (

@@ -51,7 +51,6 @@ function Table({ rows }: { rows: RateLimit[] }) {
               Provider
             </th>
             <th scope="col">Left</th>
-            <th scope="col">Of</th>
             <th scope="col" className="meter-column">
               Used
             </th>
@@ -65,9 +64,9 @@ function Table({ rows }: { rows: RateLimit[] }) {
                 <th scope="row">{row.model}</th>
                 <td className="left">{row.provider}</td>
                 <td>
-                  {count(limit.left)} {limit.kind}
+                  {count(limit.left)}
+                  {limit.limit !== null && ` of ${count(limit.limit)}`} {limit.kind}
                 </td>
-                <td>{limit.limit === null ? "unknown" : count(limit.limit)}</td>
                 <td>
                   <Used limit={limit} model={row.model} out={row.passed_over !== null} />
                 </td>

@@ -184,8 +184,7 @@ function Table() {
                           })
                         }
                       >
-                        {text}
-                        <Icon name={on ? (order === "asc" ? "up" : "down") : "both"} />
+                        {text} <Icon name={on ? (order === "asc" ? "up" : "down") : "both"} />
                       </button>
                     ) : (
                       text
@@ -251,15 +250,15 @@ function Notes({ row }: { row: RequestRow }) {
     row.budget_downgraded && "budget",
     row.adaptive_reranked && "feedback",
     row.rejected > 0 && "cascade",
-    row.variant && row.variant,
   ].filter(Boolean);
   return (
     <>
       {notes.map((note) => (
-        <span key={String(note)} className="note">
+        <span key={String(note)} className="note warn">
           {note}
         </span>
       ))}
+      {row.variant && <span className="note">{row.variant}</span>}
     </>
   );
 }

@@ -9,6 +9,7 @@ import { count, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
 import { Icon } from "../parts/icon";
+import { Frontier } from "./frontier";
 import { Replay } from "./replay";
 import { Facts } from "./story";
 import {
@@ -36,6 +37,7 @@ export default function Routing() {
       <FilterBar title="Routing" />
       <div className="stack">
         <Data query={grid}>{(data) => <Buckets grid={data} />}</Data>
+        <Frontier />
         <TryPrompt />
         <Replay />
       </div>
@@ -257,7 +259,7 @@ function Decision({ trial }: { trial: Trial }) {
                 <tr key={candidate.model}>
                   <th scope="row">
                     {index + 1}. {candidate.model}
-                    {candidate.gated && <span className="note">gated</span>}
+                    {candidate.gated && <span className="note warn">gated</span>}
                   </th>
                   <td className="left">{candidate.role}</td>
                   <td>{money(candidate.estimate_nanos)}</td>

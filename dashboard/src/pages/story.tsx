@@ -7,6 +7,7 @@ import { count, duration, exact, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
 import { Icon } from "../parts/icon";
 import { StatusMark } from "../parts/status";
+import { Believed } from "../parts/believed";
 import { Rating } from "./rating";
 import type { Attempt, Story } from "../types";
 
@@ -94,6 +95,11 @@ function Whole({ story }: { story: Story }) {
           </p>
         )}
       </Section>
+      {story.candidates.length > 0 && (
+        <Section title="Who could answer such a prompt">
+          <Candidates story={story} />
+        </Section>
+      )}
       {story.continuation && (
         <Section title="The conversation so far">
           <Facts
@@ -135,6 +141,44 @@ function Whole({ story }: { story: Story }) {
           ))}
         </ul>
       </Section>
+    </>
+  );
+}
+
+function Candidates({ story }: { story: Story }) {
+  return (
+    <>
+      <div className="wide">
+        <table className="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">Model</th>
+              <th scope="col">As many tokens</th>
+              <th scope="col" className="left">
+                Good answers: 90% sure
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {story.candidates.map((row, index) => (
+              <tr key={row.model}>
+                <th scope="row">
+                  {index + 1}. {row.model}
+                  {row.model === story.answered_model && <span className="note">answered</span>}
+                </th>
+                <td>{row.cost_nanos === null ? "–" : money(row.cost_nanos)}</td>
+                <td>
+                  <Believed row={row} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="small muted">
+        The route of {story.complexity}/{story.category} as it is now, and what is believed of it
+        now; prices without cached tokens.
+      </p>
     </>
   );
 }
@@ -198,6 +242,7 @@ function Call({ attempt, story }: { attempt: Attempt; story: Story }) {
 }
 
 function Bill({ story }: { story: Story }) {
+  const bound = setAside(story);
   return (
     <div className="wide">
       <table className="plain-table">
@@ -226,11 +271,29 @@ function Bill({ story }: { story: Story }) {
             <td />
             <td>{money(story.cost_nanos)}</td>
           </tr>
+          {bound > 0 && (
+            <tr className="set-aside">
+              <th scope="row">The most it could cost, which a budget sets aside</th>
+              <td />
+              <td>{money(bound)}</td>
+            </tr>
+          )}
         </tfoot>
       </table>
       {story.price_source && <p className="small muted">Prices from {story.price_source}.</p>}
     </div>
   );
+}
+
+/** The largest sum that was held for the request: what its calls had cost, and the next one's bound. */
+function setAside({ attempts }: Story): number {
+  let spent = 0;
+  let most = 0;
+  for (const attempt of attempts) {
+    if (attempt.bound_nanos !== null) most = Math.max(most, spent + attempt.bound_nanos);
+    spent += attempt.cost_nanos ?? 0;
+  }
+  return most;
 }
 
 function Lines({ attempt }: { attempt: Attempt }) {

@@ -12,6 +12,7 @@ from mmrouter.dashboard import (
     alerts,
     beliefs,
     budgets,
+    candidates,
     experiments,
     grid,
     limits,
@@ -161,11 +162,14 @@ class Api:
         )
 
     async def _request(self, question: Question) -> Any:
-        id = question.name
+        id, parts = question.name, self._parts
         found = await self._memo.get(("request", id), lambda: requests.story(self._store, id))
         if found is None:
             raise InvalidRequestError("No such request is in the books", param="id")
-        return found
+        able = await asyncio.to_thread(
+            candidates.candidates, self._store, parts.config, parts.registry, self._now(), found
+        )
+        return found | {"candidates": able}
 
     async def _feedback(self, question: Question) -> Json:
         """Writes a score, and a comment or none; tells how the belief in the model changed."""

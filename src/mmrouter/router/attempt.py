@@ -80,6 +80,7 @@ class AttemptLog:
             status=self.status,
             usage=usage,
             cost_nanos=cost(target.price, usage),
+            bound_nanos=self._candidate.bound_nanos,
             started=self._started,
             latency_ms=(self._monotonic() - self._clock) * 1000,
             ttft_ms=None if self._first is None else (self._first - self._clock) * 1000,

@@ -86,6 +86,13 @@ def _m009_units(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE requests ADD COLUMN unit TEXT")
 
 
+def _m010_bounds(connection: Connection) -> None:
+    """The most that a call could have cost, beside what it did."""
+    known = {column["name"] for column in inspect(connection).get_columns("attempts")}
+    if "bound_nanos" not in known:  # a new database has it from the first step
+        connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN bound_nanos BIGINT")
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m001_books,
     _m002_hour_caches,
@@ -96,6 +103,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _m007_experiments,
     _m008_sums,
     _m009_units,
+    _m010_bounds,
 )
 """The n-th (from 1) brings the schema to version n. Never reordered, never edited once released."""
 

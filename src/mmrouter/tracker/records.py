@@ -131,6 +131,7 @@ def _attempt_row(request_id: str, ordinal: int, attempt: Attempt) -> Row:
         "price_source": _price_source(attempt),
         "upstream_id": _text(attempt.upstream_id),
         "detail": _text(attempt.detail),
+        "bound_nanos": attempt.bound_nanos,
     }
 
 

@@ -121,6 +121,7 @@ attempts = Table(
     Column("price_source", Text),
     Column("upstream_id", Text),
     Column("detail", Text),
+    Column("bound_nanos", BigInteger),  # most that it could have cost; what a budget set aside
     sqlite_with_rowid=False,  # one tree instead of a table and its key's index
 )
 

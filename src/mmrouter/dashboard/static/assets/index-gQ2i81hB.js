@@ -1,0 +1,1 @@
+import{q as r}from"./index-BXymxglF.js";var a=r();export{a as r};
