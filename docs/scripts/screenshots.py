@@ -66,6 +66,7 @@ def show(page: Page, url: str, name: str) -> None:
         )
         page.get_by_role("button", name="Decide").click()
         page.locator(".decision").wait_for()
+        page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(1_500)  # the slower of the page's questions
 
 
