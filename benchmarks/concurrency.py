@@ -1,6 +1,6 @@
 """Many streams through one worker of `mmrouter serve`, with and without an upstream that stalls.
 
-    PYTHONPATH=. python benchmarks/concurrency.py [--streams 200] [--rounds 10] [--stalled 50]
+    python benchmarks/concurrency.py [--streams 200] [--rounds 10] [--stalled 50]
 
 Prints, for both, the time from request to last byte (p50, p99) of the streams whose upstream
 answers. Client and upstream share the machine with the server: compare the two lines, no more.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
 
 from tests.support.configs import config_for
 from tests.support.server import serving_process

@@ -181,7 +181,7 @@ def asked(url: str, since: float) -> float:
 
 def painted(url: str) -> dict[str, float]:
     """Milliseconds from navigation to the first paint, and to the figures."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))  # the suites know where Chromium is
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
     from tests.support.browser import browsing
 
     with browsing() as browser:

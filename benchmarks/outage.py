@@ -1,6 +1,6 @@
 """A provider dies under load, and comes back: what clients see, and what the dead one has to bear.
 
-    PYTHONPATH=. python benchmarks/outage.py [--rate 200] [--seconds 9] [--only hang,redis]
+    python benchmarks/outage.py [--rate 200] [--seconds 9] [--only hang,redis]
 
 The client sends at a fixed rate, whatever comes back (an open loop: what waits is not spared). Its
 requests go to the model `first`, behind which stands `second`. For each way to die: healthy for a
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,6 +26,8 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
 
 from tests.support.configs import config_for
 from tests.support.redis_server import redis_server
