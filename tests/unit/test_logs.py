@@ -41,6 +41,20 @@ OPENAI = {
         "model_parameters": {"temperature": 0},
         "response": {"choices": [], "usage": CACHED},
     },
+    "litellm payload of today, answer left out": {
+        "id": "1",
+        "trace_id": "t",
+        "session_id": "s",
+        "call_type": "acompletion",
+        "status": "success",
+        "model": "gpt-4.1",
+        "messages": MESSAGES,
+        "model_parameters": {"temperature": 0},
+        "response": "redacted-by-litellm",
+        "prompt_tokens": 100,
+        "completion_tokens": 30,
+        "metadata": {"usage_object": CACHED},
+    },
     "litellm spend log": {
         "request_id": "1",
         "call_type": "acompletion",
@@ -111,6 +125,38 @@ def test_anthropic_bodies_keep_their_dialect_and_their_caches() -> None:
     )
 
 
+RESPONSES_USAGE = {
+    "input_tokens": 100,
+    "input_tokens_details": {"cached_tokens": 40},
+    "output_tokens": 30,
+    "output_tokens_details": {"reasoning_tokens": 10},
+}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"model": "gpt-4.1", "input": "hi", "usage": RESPONSES_USAGE},
+        {
+            "request": {"model": "gpt-4.1", "input": "hi"},
+            "response": {"model": "gpt-4.1", "usage": RESPONSES_USAGE},
+        },
+        {
+            "call_type": "aresponses",
+            "model": "gpt-4.1",
+            "messages": "hi",
+            "response": {"usage": RESPONSES_USAGE},
+        },
+    ],
+)
+def test_the_responses_api_is_read_as_itself(row: dict[str, Any]) -> None:
+    logged = read(**row)
+    assert (logged.dialect, logged.body["input"]) == (Dialect.RESPONSES, "hi")
+    assert logged.usage == Usage(
+        input_tokens=60, cache_read_tokens=40, output_tokens=30, reasoning_tokens=10
+    )
+
+
 def test_a_langfuse_prompt_may_be_plain_text() -> None:
     logged = read(traceId="t", type="GENERATION", input="hi", model="m")
     assert logged.body["messages"] == [{"role": "user", "content": "hi"}]
@@ -159,7 +205,7 @@ def test_odd_rows_are_left_out_and_never_crash(row: dict[str, Any]) -> None:
         logged = parse(json.dumps(row).encode())
     except UnreadableError:
         return
-    assert logged.body["messages"]
+    assert logged.body.get("messages") or logged.body["input"]
 
 
 def test_lines_come_in_chunks_without_the_blank_ones() -> None:

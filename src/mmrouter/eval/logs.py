@@ -2,8 +2,9 @@
 
 Each line of a JSONL file is one request, in any of these shapes, which may be mixed:
 
-- OpenAI: a request body (`messages`, `model`, ...), with the answer's `usage` beside it; or both
-  under `request`/`response`, `body`/`response`, as the Batch API and most proxies write them.
+- OpenAI: a request body (`messages`, or `input` of the Responses API), with the answer's `usage`
+  beside it; or both under `request`/`response`, `body`/`response`, as the Batch API and most
+  proxies write them.
 - LiteLLM: its standard logging payload, and rows of its spend logs (`LiteLLM_SpendLogs`).
 - Langfuse: exported observations of type GENERATION.
 
@@ -21,6 +22,7 @@ import orjson
 from mmrouter.dialects.base import Json, asked, count, items, mapping
 from mmrouter.dialects.chat import read_usage
 from mmrouter.dialects.messages import MessagesReader
+from mmrouter.dialects.responses import ResponsesReader
 from mmrouter.money import NANOS_PER_USD
 from mmrouter.tracker.records import Row
 from mmrouter.types import Category, Classification, Complexity, Dialect, Nanos, Usage
@@ -64,10 +66,10 @@ def parse(line: bytes) -> Logged:
         raise UnreadableError("not JSON") from None
     if not isinstance(row, dict):
         raise UnreadableError("not a JSON object")
+    if "call_type" in row or "response_cost" in row or "spend" in row:
+        return _litellm(row)  # first: its payload has a trace_id too
     if "traceId" in row or "trace_id" in row:
         return _langfuse(row)
-    if "call_type" in row or "response_cost" in row or "spend" in row:
-        return _litellm(row)
     return _openai(row)
 
 
@@ -125,7 +127,7 @@ def _openai(row: Json) -> Logged:
     body = row
     for key in ("request", "body", "input"):
         inner = _inner(row.get(key))
-        if inner.get("messages"):
+        if inner.get("messages") or inner.get("input"):
             body = inner
             break
     response = _inner(row.get("response")) or _inner(row.get("output"))
@@ -144,13 +146,22 @@ def _litellm(row: Json) -> Logged:
     request = _inner(request.get("body")) or request
     parameters = _inner(row.get("model_parameters")) or _inner(row.get("optional_params"))
     body = {**parameters, **request}
-    body["messages"] = body.get("messages") or _json(row.get("messages"))
+    given = body.get("messages") or _json(row.get("messages"))
+    if "responses" in kind:  # the payload calls it messages all the same
+        body["input"] = body.get("input") or given
+    else:
+        body["messages"] = given
     response = _inner(row.get("response"))
-    usage = _inner(response.get("usage")) or {
-        "prompt_tokens": row.get("prompt_tokens"),
-        "completion_tokens": row.get("completion_tokens"),
-        "total_tokens": row.get("total_tokens"),
-    }
+    counted = _inner(_inner(row.get("metadata")).get("usage_object"))
+    usage = (
+        _inner(response.get("usage"))
+        or counted
+        or {
+            "prompt_tokens": row.get("prompt_tokens"),
+            "completion_tokens": row.get("completion_tokens"),
+            "total_tokens": row.get("total_tokens"),
+        }
+    )
     cost = row.get("response_cost", row.get("spend"))
     return _logged(body, row.get("model") or response.get("model"), usage, cost)
 
@@ -190,19 +201,29 @@ def _langfuse_usage(details: Json) -> Json:
 
 
 def _logged(body: Json, model: Any, usage: Json, cost: Any = None) -> Logged:
-    if not items(body.get("messages")):
-        raise UnreadableError("no messages")
-    dialect = Dialect.MESSAGES if "system" in body else Dialect.CHAT
     return Logged(
         body=body,
-        dialect=dialect,
+        dialect=_dialect(body),
         model=model if isinstance(model, str) and model else None,
         usage=_usage(usage),
         cost_nanos=_nanos(cost),
     )
 
 
+def _dialect(body: Json) -> Dialect:
+    if items(body.get("messages")):
+        return Dialect.MESSAGES if "system" in body else Dialect.CHAT
+    given = body.get("input")
+    if "messages" not in body and (items(given) or (isinstance(given, str) and given)):
+        return Dialect.RESPONSES
+    raise UnreadableError("no messages")
+
+
 def _usage(usage: Json) -> Usage | None:
+    if "input_tokens_details" in usage:  # OpenAI's Responses: the cached are among the input
+        responses = ResponsesReader()
+        responses.whole({"usage": usage})
+        return responses.usage
     if "input_tokens" in usage:
         reader = MessagesReader()
         reader.whole({"usage": usage})
