@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import mmrouter
+from tests.support.command import COMMAND, clean_environment, mmrouter
 from tests.support.configs import PRICE, config_for
 from tests.support.upstream import Upstream
 
@@ -65,6 +70,52 @@ def test_our_own_books_are_a_log(tmp_path: Path, upstream: Upstream) -> None:
     assert found["requests"] == 2
     assert found["configs"][0]["moved"] == 0
     assert found["logged_cost_usd"] == found["configs"][0]["cost_usd"]["value"] == 0.000036
+
+
+def _workers_of(pid: int) -> list[int]:
+    """Its processes that replay."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "says"),
+    [
+        ("Ctrl-C", 130, "Aborted"),
+        ("a worker is killed", 1, "has died (SIGKILL)"),
+    ],
+)
+def test_an_early_end_is_clear_and_leaves_nothing(
+    tmp_path: Path, ending: str, code: int, says: str
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text((files("mmrouter") / "eval/data/sample-log.jsonl").read_text() * 500)
+    command = [COMMAND, "replay", "log.jsonl", "--workers", "2", "--html", "report.html"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=clean_environment(),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        until = time.monotonic() + 60
+        while len(workers := _workers_of(running.pid)) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        if ending == "Ctrl-C":
+            os.killpg(running.pid, signal.SIGINT)
+        else:
+            os.kill(workers[0], signal.SIGKILL)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert says in told
+    assert "Traceback" not in told
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 
 @pytest.mark.parametrize(

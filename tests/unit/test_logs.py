@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmrouter.eval.logs import Logged, UnreadableError, chunks_of, parse
+from mmrouter.eval.replay.logs import Logged, UnreadableError, chunks_of, parse
 from mmrouter.types import Dialect, Usage
 
 MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]

@@ -12,17 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrouter.config import Config
-from mmrouter.eval.replay import (
-    Settings,
-    Sums,
-    file_chunks,
-    flip_count,
-    moved_count,
-    replay,
-    results,
-)
-from mmrouter.eval.report import Report, html, plain
-from mmrouter.eval.tally import Costs, Lengths, Tally, amount
+from mmrouter.eval.replay.page import html
+from mmrouter.eval.replay.replayer import Settings
+from mmrouter.eval.replay.report import Report, plain
+from mmrouter.eval.replay.run import file_chunks, replay
+from mmrouter.eval.replay.sums import Sums, flip_count, moved_count, results
+from mmrouter.eval.replay.tally import Costs, Lengths, Tally, amount
 from mmrouter.tracker.savings import ENOUGH
 from tests.support.configs import one_route
 
@@ -183,7 +178,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
 
     def size(sums: Sums) -> list[int]:
         tally = sums.tallies[0]
-        kept = (tally.routed, tally.projected, tally.baseline, tally.choices, tally.shown)
+        kept = (tally.names, tally.projected, tally.baseline, tally.choices, tally.shown)
         return [len(part) for part in (*kept, sums.lengths)]
 
     assert size(many) == size(few)

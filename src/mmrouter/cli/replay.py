@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mmrouter.eval.replay import Sums
-    from mmrouter.eval.report import Report
+    from mmrouter.eval.replay.replayer import Settings
+    from mmrouter.eval.replay.report import Report
+    from mmrouter.eval.replay.sums import Sums
 
 PAST_A_GATE = 3
 """Exit code where a comparison is past `--max-cost-increase` or `--max-flips`."""
@@ -79,7 +80,8 @@ def replay(
     """
     if not compare and (max_cost_increase is not None or max_flips is not None):
         raise click.UsageError("--max-cost-increase and --max-flips need --compare C1 C2.")
-    from mmrouter.eval.report import html, plain
+    from mmrouter.eval.replay.page import html
+    from mmrouter.eval.replay.report import plain
 
     report = _replay(log, compare or (config or obj["config"],), baseline, workers)
     if report.sums.requests == 0:
@@ -100,8 +102,9 @@ def replay(
 
 def _replay(log: str, names: tuple[str, ...], baseline: str | None, workers: int | None) -> Report:
     from mmrouter.config import load_config
-    from mmrouter.eval.replay import Settings, results
-    from mmrouter.eval.report import Report
+    from mmrouter.eval.replay.replayer import Settings
+    from mmrouter.eval.replay.report import Report
+    from mmrouter.eval.replay.sums import results
     from mmrouter.providers.registry import Registry
 
     configs = [load_config(name) for name in names]
@@ -119,7 +122,7 @@ def _replay(log: str, names: tuple[str, ...], baseline: str | None, workers: int
     )
 
 
-def _sums(log: str, settings: Any, workers: int | None) -> Sums:
+def _sums(log: str, settings: Settings, workers: int | None) -> Sums:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -129,7 +132,13 @@ def _sums(log: str, settings: Any, workers: int | None) -> Sums:
         TimeRemainingColumn,
     )
 
-    from mmrouter.eval.replay import file_chunks, replay, requests_in, store_chunks, workers_for
+    from mmrouter.eval.replay.run import (
+        file_chunks,
+        replay,
+        requests_in,
+        store_chunks,
+        workers_for,
+    )
     from mmrouter.tracker.store import open_store
 
     columns = (
@@ -173,14 +182,12 @@ def _file(log: str) -> Path:
 
 
 def _show(report: Report) -> None:
-    from mmrouter.eval.replay import moved_count
-    from mmrouter.eval.report import between, notes
+    from mmrouter.eval.replay.report import between, dollars, notes
+    from mmrouter.eval.replay.sums import by_model, moved_count
 
     sums = report.sums
     click.secho(f"mmrouter replay: {sums.requests:,} requests of {report.source}", bold=True)
     if sums.logged_count:
-        from mmrouter.eval.report import dollars
-
         click.echo(f"  In the log:       {dollars(sums.logged_nanos)}")
     for name, result in zip(report.names, report.results, strict=True):
         if len(report.names) > 1:
@@ -191,7 +198,10 @@ def _show(report: Report) -> None:
         if sums.logged_count:
             click.echo(f"  Saved on the log: {between(result.saved_log)}")
         click.echo(f"  Moved:            {moved_count(result.tally):,} requests")
-        _show_models(result.tally, sums.requests)
+        for part in by_model(sums, result.tally):
+            share = part.requests / sums.requests
+            cost = dollars(part.cost.nanos)
+            click.echo(f"    {part.name:<32}{part.requests:>9,}  {share:6.1%}  {cost:>12}")
     if len(report.names) > 1:
         click.secho("\nDifference", bold=True)
         click.echo(f"  Cost:  {report.cost_increase:+.2%}")
@@ -201,14 +211,6 @@ def _show(report: Report) -> None:
     click.echo()
     for note in notes(report):
         click.secho(note, dim=True)
-
-
-def _show_models(tally: Any, requests: int) -> None:
-    counts: dict[str, int] = {}
-    for (_, name), count in tally.routed.items():
-        counts[name] = counts.get(name, 0) + count
-    for name, count in sorted(counts.items(), key=lambda item: -item[1]):
-        click.echo(f"    {name:<32}{count:>9,}  {count / requests:6.1%}")
 
 
 def _skipped(report: Report) -> str:

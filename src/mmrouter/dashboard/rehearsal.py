@@ -12,8 +12,10 @@ from mmrouter.config.load import parse_config
 from mmrouter.config.schema import Config
 from mmrouter.dashboard.question import Question
 from mmrouter.errors import ConfigError, InvalidRequestError
-from mmrouter.eval.replay import CHUNK, Settings, replay, results
-from mmrouter.eval.report import Report, plain
+from mmrouter.eval.replay.replayer import Settings
+from mmrouter.eval.replay.report import Report, plain
+from mmrouter.eval.replay.run import CHUNK, replay
+from mmrouter.eval.replay.sums import results
 from mmrouter.providers.registry import Registry
 from mmrouter.tracker.records import Row
 from mmrouter.tracker.store import Filter, Store

@@ -126,14 +126,14 @@ class Tally:
     """What one config makes of a log.
 
     Attributes:
-        routed: requests per (bucket, model's name).
+        names: upstream name of a chosen model -> its name.
         projected: per case, with the chosen model.
         baseline: per case, at the baseline.
         choices: per (logged model, chosen model), names as people know them.
         shown: a heap of what is worth showing.
     """
 
-    routed: Counter[tuple[Bucket, str]] = field(default_factory=Counter)
+    names: dict[str, str] = field(default_factory=dict)
     projected: dict[Case, Costs] = field(default_factory=lambda: defaultdict(Costs))
     baseline: dict[Case, Costs] = field(default_factory=lambda: defaultdict(Costs))
     choices: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -148,7 +148,7 @@ class Tally:
 
     def join(self, other: Tally) -> None:
         """Adds another process' sums."""
-        self.routed += other.routed
+        self.names = other.names | self.names
         self.choices += other.choices
         for mine, theirs in ((self.projected, other.projected), (self.baseline, other.baseline)):
             for case, costs in theirs.items():
