@@ -134,6 +134,13 @@ def test_code_and_pastes_are_counted_not_judged() -> None:
     assert "roof" not in after.text
 
 
+def test_a_command_under_listings_is_taken_off() -> None:
+    files = (
+        "tests/test_app.py:\n⋮...\n│def test_a(client):\n⋮...\nlib/app.py:\n⋮...\n│def db():\n⋮..."
+    )
+    assert judged(user(f"{files}\n\n/ask explain injection")).text == "explain injection"
+
+
 def test_only_code_is_judged_as_code() -> None:
     assert "def total" in judged(user(CODE)).text
 
