@@ -1,7 +1,7 @@
 """SIGKILL under load: is every answer that a client received in whole in the books?
 
-    PYTHONPATH=. python benchmarks/durability.py --kills 20 --db sqlite
-    PYTHONPATH=. python benchmarks/durability.py --kills 20 --db postgres
+    python benchmarks/durability.py --kills 20 --db sqlite
+    python benchmarks/durability.py --kills 20 --db postgres
 
 `mmrouter serve` answers streamed and whole requests of 32 clients (OpenAI's and Anthropic's
 dialect) and is killed at a random one of their answers, again and again over the same books. An
@@ -22,6 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmrouter.tracker.store import Filter, open_store
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
+
 from tests.support.configs import two_dialects
 from tests.support.faults import healthy
 from tests.support.sigkill import killed_under_load

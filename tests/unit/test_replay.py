@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from mmrouter.config import Config
 from mmrouter.eval.replay.page import html
 from mmrouter.eval.replay.replayer import Settings
-from mmrouter.eval.replay.report import Report, plain
+from mmrouter.eval.replay.report import Report, certain, plain
 from mmrouter.eval.replay.run import file_chunks, replay
-from mmrouter.eval.replay.sums import Sums, flip_count, moved_count, results
+from mmrouter.eval.replay.sums import (
+    Sums,
+    by_bucket,
+    by_model,
+    flip_count,
+    moved_count,
+    results,
+)
 from mmrouter.eval.replay.tally import Costs, Lengths, Tally, amount
 from mmrouter.tracker.savings import ENOUGH
 from tests.support.configs import one_route
@@ -215,6 +222,33 @@ def test_the_page_loads_nothing_and_shows_prompts_as_text(tmp_path: Path) -> Non
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "Is 5 &lt; 6 &amp; 7 &gt; 6 in C?" in text
     assert json.loads(json.dumps(plain(report)))["requests"] == 2
+
+
+def test_the_money_is_shown_by_model_and_by_bucket(tmp_path: Path) -> None:
+    sums = run([row(n, "mid") for n in range(10)], tmp_path, "small")
+    (result,) = results(sums, "mid")
+    for parts in (by_model(sums, result.tally), by_bucket(sums, result.tally)):
+        (part,) = parts
+        assert (part.requests, part.cost) == (10, result.cost)
+    assert [part.name for part in by_model(sums, result.tally)] == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("route", "says", "unsure"),
+    [("small", "Saved against mid alone", False), ("big", "Dearer than mid alone", True)],
+)
+def test_a_loss_is_called_one_and_a_doubtful_figure_doubtful(
+    tmp_path: Path, route: str, says: str, unsure: bool
+) -> None:
+    sums = run([row(n, "mid", prompt=1, output=50_000) for n in range(10)], tmp_path, route)
+    (result,) = results(sums, "mid")
+    assert certain(result.saved) is not unsure
+    report = Report(
+        source="log", names=("c",), baseline="mid", sums=sums, results=(result,), cascades=False
+    )
+    text = html(report)
+    assert says in text
+    assert ("it cannot be said which is cheaper" in text) is unsure
 
 
 def test_only_what_is_most_at_stake_is_shown(tmp_path: Path) -> None:
