@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
+
 from mmrouter.tracker.store import Filter, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
