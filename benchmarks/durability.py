@@ -24,7 +24,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/support is imported from there
 
 from mmrouter.tracker.store import Filter, open_store
-
 from tests.support.configs import two_dialects
 from tests.support.faults import healthy
 from tests.support.sigkill import killed_under_load
