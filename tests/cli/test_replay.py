@@ -67,6 +67,7 @@ def test_our_own_books_are_a_log(tmp_path: Path, upstream: Upstream) -> None:
     done = mmrouter("-c", "c.json", "replay", "mmrouter.db", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     found = json.loads(done.out)
+    assert found["log"] == "mmrouter.db"
     assert found["requests"] == 2
     assert found["configs"][0]["moved"] == 0
     assert found["logged_cost_usd"] == found["configs"][0]["cost_usd"]["value"] == 0.000036

@@ -86,7 +86,7 @@ def replay(
     report = _replay(log, compare or (config or obj["config"],), baseline, workers)
     if report.sums.requests == 0:
         raise click.ClickException(
-            f"{log} has no request that could be replayed: {_skipped(report)}"
+            f"{report.source} has no request that could be replayed: {_skipped(report)}"
         )
     if page is not None:
         page.write_text(html(report), encoding="utf-8")
@@ -113,7 +113,7 @@ def _replay(log: str, names: tuple[str, ...], baseline: str | None, workers: int
     sums = _sums(log, settings, workers)
     upstream = Registry(configs[0]).resolve(model).upstream
     return Report(
-        source=log,
+        source=_named(log),
         names=names,
         baseline=model,
         sums=sums,
@@ -170,6 +170,15 @@ def _sums(log: str, settings: Settings, workers: int | None) -> Sums:
             workers=workers or workers_for(requests_in(path)),
             advance=lambda size: progress.update(bar, advance=size),
         )
+
+
+def _named(log: str) -> str:
+    """As it is shown: a database's URL without its password."""
+    if "://" not in log:
+        return log
+    from sqlalchemy import make_url
+
+    return make_url(log).render_as_string(hide_password=True)
 
 
 def _file(log: str) -> Path:
