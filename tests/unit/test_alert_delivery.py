@@ -193,3 +193,15 @@ def test_an_empty_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", "https://hooks.slack.com/services/T/B/x")
     (channel,) = open_channels(AlertsConfig(webhook_url_env="HOOK"))
     assert channel.name == "webhook"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://:443/x", "http://h:port/", "https://"])
+def test_a_url_that_leads_nowhere_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("HOOK", url)
+    with pytest.raises(ConfigError, match=r"alerts\.webhook_url_env: expected") as refused:
+        open_channels(AlertsConfig(webhook_url_env="HOOK"))
+    assert url not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"alerts\.webhook_url: expected"):
+        open_channels(AlertsConfig.model_construct(webhook_url=url))

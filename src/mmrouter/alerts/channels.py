@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 from mmrouter.alerts.base import Channel
 from mmrouter.alerts.webhook import Webhook
@@ -20,8 +21,9 @@ def open_channels(config: AlertsConfig) -> list[Channel]:
     found: list[Channel] = []
     url = _held("webhook_url_env", config.webhook_url_env) or config.webhook_url
     if url is not None:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError("alerts.webhook_url_env: expected an http or https URL there")
+        if not _is_web(url):  # not shown: it may be a secret
+            key = "webhook_url_env" if config.webhook_url_env else "webhook_url"
+            raise ConfigError(f"alerts.{key}: expected an http or https URL with a host")
         found.append(
             Webhook(
                 url,
@@ -36,6 +38,14 @@ def open_channels(config: AlertsConfig) -> list[Channel]:
 
         found.append(Notify(urls))
     return found
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an unclosed bracket, a port that is no number
+        return False
 
 
 def _held(key: str, variable: str | None) -> str | None:
