@@ -222,7 +222,8 @@ class Needs:
         unpriced: what is asked for that rates per token do not price ("server tools", "audio"), so
             that the cost has no bound.
         sealed_by: kind of the targets ("anthropic", "openai") that signed the thinking of the turn
-            under way, which may be neither changed nor left out; None where there is none.
+            under way, which may be neither changed nor left out (`History.signed_open`); None where
+            there is none.
     """
 
     input_tokens: int

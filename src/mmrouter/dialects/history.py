@@ -19,7 +19,9 @@ class History:
         answered: a model has spoken in this conversation before.
         tool_result: the last turn is the result of a tool that a model asked for.
         signed: thinking that only the model that made it can read stands in the history.
-        signed_open: some of it in the turn that is under way, from which it must not be left out.
+        signed_open: some of it in the turn that is under way, which began with the user's last
+            words: there it must be sent back as it came
+            (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking).
         kept_by_provider: what of the request exists at one provider only ("previous_response_id"),
             or None.
         answers: id of the answer that this request continues (Responses), or None.

@@ -21,7 +21,8 @@ from mmrouter.dialects.base import (
     strings,
     word,
 )
-from mmrouter.types import Needs, Usage
+from mmrouter.dialects.history import history
+from mmrouter.types import Dialect, Needs, Usage
 
 
 class MessagesDialect:
@@ -50,13 +51,14 @@ class MessagesDialect:
             capabilities.add("vision")
         documents = sum(kind(part) == "document" for part in parts)
         texts = strings([body.get("system"), body.get("messages"), body.get("tools")])
+        sealed = kinds & _THINKING and history(Dialect.MESSAGES, body).signed_open
         return Needs(
             input_tokens=count_tokens(texts, len(images) + documents),
             input_bound=bound_tokens(body, images) if kinds <= _BOUNDED_PARTS else None,
             max_output=_max_output(body),
             capabilities=frozenset(capabilities),
             unpriced=frozenset(_unpriced(body)),
-            sealed_by="anthropic" if kinds & _THINKING and _sealed(body) else None,
+            sealed_by="anthropic" if sealed else None,
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -73,20 +75,6 @@ _CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
 
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
-
-
-def _sealed(body: Json) -> bool:
-    """Signed thinking stands in the turn under way, which began with the user's last words: it must
-    be sent back as it came, while that of earlier turns may be left out
-    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking)."""
-    for message in reversed(items(body.get("messages"))):
-        parts = items(message.get("content"))
-        if message.get("role") != "assistant":
-            if any(kind(part) != "tool_result" for part in parts) or not parts:
-                return False
-        elif any(kind(p) in _THINKING and (p.get("signature") or p.get("data")) for p in parts):
-            return True
-    return False
 
 
 def _max_output(body: Json) -> int | None:

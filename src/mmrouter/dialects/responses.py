@@ -22,7 +22,8 @@ from mmrouter.dialects.base import (
     strings,
     word,
 )
-from mmrouter.types import Needs, Usage
+from mmrouter.dialects.history import history
+from mmrouter.types import Dialect, Needs, Usage
 
 _PART_TYPES = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -57,6 +58,7 @@ class ResponsesDialect:
         kinds = {kind(part) for part in (*given, *parts)}
         kept = any(body.get(key) for key in _KEPT_BY_PROVIDER)
         texts = strings([body.get("instructions"), body.get("input"), body.get("tools")])
+        sealed = "reasoning" in kinds and history(Dialect.RESPONSES, body).signed_open
         return Needs(
             input_tokens=count_tokens(texts, len(images)),
             input_bound=(
@@ -65,7 +67,7 @@ class ResponsesDialect:
             max_output=asked(body.get("max_output_tokens")),
             capabilities=frozenset(capabilities),
             unpriced=frozenset(_unpriced(body, kinds)),
-            sealed_by="openai" if "reasoning" in kinds and _sealed(given) else None,
+            sealed_by="openai" if sealed else None,
         )
 
     def prepare(self, body: Json, upstream: str, *, stream: bool) -> dict[str, Any]:
@@ -86,16 +88,6 @@ _BOUNDED_KINDS = frozenset(
 _CLIENT_TOOLS = frozenset(
     {"function", "custom", "local_shell", "apply_patch", "computer_use_preview"}
 )
-
-
-def _sealed(given: list[Json]) -> bool:
-    """Encrypted reasoning stands among the items since the user's last words."""
-    for item in reversed(given):
-        if item.get("role") == "user":
-            return False
-        if kind(item) == "reasoning" and item.get("encrypted_content"):
-            return True
-    return False
 
 
 def _unpriced(body: Json, kinds: Set[str]) -> Iterator[str]:
