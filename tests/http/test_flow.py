@@ -316,22 +316,24 @@ def test_impatient_clients_do_not_keep_a_hanging_model_in_front(
 ) -> None:
     """None of them waits for the deadline, so that no call ever times out."""
 
+    reached = threading.Event()
+
     async def hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        reached.set()
         await asyncio.sleep(30)
         raise AssertionError("nobody waits so long")
 
     upstream.handler = hang
-    provider = {"max_retries": 0, "timeout_ms": 600, "circuit_breaker_threshold": 2}
+    provider = {"max_retries": 0, "timeout_ms": 1500, "circuit_breaker_threshold": 2}
     made = config_for({"m": upstream.base_url, "n": second.base_url}, provider=provider)
     with serving(made, db) as served:
         for number in range(2):
-            with asked(served.port, stream=stream) as connection:
-                assert connection.sock is not None
-                connection.sock.settimeout(0.4)
-                with pytest.raises(TimeoutError):
-                    connection.getresponse()
+            reached.clear()
+            with asked(served.port, stream=stream):
+                assert reached.wait(10)
+                time.sleep(0.8)  # more than half of the deadline since the call began
             eventually(lambda number=number: len(books(served)) > number)
-        began = time.perf_counter()
-        assert served.chat().headers["x-mmrouter-model"] == "n"
-        assert time.perf_counter() - began < 0.5
+        answer = served.chat()
+        assert answer.headers["x-mmrouter-model"] == "n"
+        assert answer.headers["x-mmrouter-attempts"] == "1"
     assert [row["status"] for row in books(served)] == ["ok", "cancelled", "cancelled"]
