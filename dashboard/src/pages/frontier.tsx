@@ -26,7 +26,7 @@ interface Point {
   best: boolean;
 }
 
-export function Frontier() {
+export default function Frontier() {
   const { query } = useFilters();
   const models = useData<Models>(`models?${query}`);
   return (

@@ -1,7 +1,7 @@
 // Where do requests go, and where would this one go?
 
 import { useMutation } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { Suspense, lazy, useState, type FormEvent } from "react";
 import { Link, useSearch } from "wouter";
 import { post } from "../api";
 import { useFilters } from "../filters";
@@ -9,7 +9,7 @@ import { count, money, percent } from "../format";
 import { Data, useData } from "../parts/data";
 import { FilterBar } from "../parts/filterbar";
 import { Icon } from "../parts/icon";
-import { Frontier } from "./frontier";
+import { Loading } from "../parts/states";
 import { Replay } from "./replay";
 import { Facts } from "./story";
 import {
@@ -21,6 +21,8 @@ import {
   type Level,
   type Trial,
 } from "../types";
+
+const Frontier = lazy(() => import("./frontier")); // with the charts, which the grid need not wait for
 
 const MEASURES = {
   requests: ["Requests", (n: number) => count(n)],
@@ -37,7 +39,9 @@ export default function Routing() {
       <FilterBar title="Routing" />
       <div className="stack">
         <Data query={grid}>{(data) => <Buckets grid={data} />}</Data>
-        <Frontier />
+        <Suspense fallback={<Loading />}>
+          <Frontier />
+        </Suspense>
         <TryPrompt />
         <Replay />
       </div>
