@@ -1,7 +1,7 @@
-"""A day of agents' conversations under five policies: a simulation of what they cost, and how well
-they are answered.
+"""A day of agents' conversations under several policies: a simulation of what they cost, and how
+well they are answered.
 
-`python benchmarks/agent_day.py [--sessions 500] [--requests 20] [--seed 11]`
+`python benchmarks/agent_day.py [--sessions 500] [--requests 20] [--seed 11] [--plot FILE]`
 
 Real: the requests (Messages bodies with a long system prompt, tools, tool results, reminders,
 signed thinking), what is read of them, the classification, the decision (`Planner`,
@@ -10,10 +10,18 @@ signed thinking), what is read of them, the classification, the decision (`Plann
 Simulated: the answers. The provider counts tokens as we estimate them; its cache is per model and
 conversation, holds the longest prefix that it has seen, expires five minutes after its last use,
 and is read and written at its rates (a system prompt that conversations share is not shared here).
-An answer is right with the chance that the outcome tables give (`CHANCES`).
+An answer is right with the chance that the outcome tables give (`CHANCES`); what is told is the
+mean chance, so no luck comes in.
 
-The users' words are rows of training/data/a8.jsonl, with the labels that people gave them; where a
-row is a conversation, its turns follow each other, and each bears the label of the row.
+Three rows say what could be had at all. *Labels known*: the same decisions with a classifier that
+is always right. *Hardest turn known*: each conversation has the model of its hardest turn from the
+start. *Foresight*: each conversation has one model, chosen knowing all of it, so that no other
+choice is right more often for the money of the first row. *Fixed* is what the same money buys
+without looking at anything: two fixed models, each for a share of the conversations.
+
+The users' words are rows of training/data (`HELD_OUT`) with the labels that their authors gave
+them; where a row is a conversation, its turns follow each other, and each bears the label of the
+row.
 """
 
 from __future__ import annotations
@@ -25,8 +33,8 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +65,10 @@ from mmrouter.types import (
     Usage,
 )
 
-ROWS = Path(__file__).parents[1] / "training" / "data" / "a8.jsonl"
+DATA = Path(__file__).parents[1] / "training" / "data"
+
+HELD_OUT = ("a4", "a10")
+"""Sets of rows on which the shipped classifier is not trained (docs/model-card.md)."""
 
 LEVELS = tuple(Complexity)
 
@@ -94,7 +105,6 @@ class Step:
         result: the tool's result.
         gap_s: seconds since the answer before.
         calls_tool: the answer asks for a tool, so the turn goes on.
-        luck: 0..1; the answer is right if it is below the model's chance.
     """
 
     said: str | None
@@ -103,7 +113,6 @@ class Step:
     gap_s: float
     output: int
     calls_tool: bool
-    luck: float
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,8 @@ def filler(tokens: int) -> str:
 def scripts(sessions: int, requests: int, seed: int) -> Iterator[Script]:
     """Conversations that begin over eight hours."""
     rows: dict[Complexity, list[list[str]]] = {level: [] for level in LEVELS}
-    for line in ROWS.read_text("utf-8").splitlines():
+    lines = (line for name in HELD_OUT for line in (DATA / f"{name}.jsonl").open(encoding="utf-8"))
+    for line in lines:
         row = json.loads(line)
         texts = [row["prompt"]] if "prompt" in row else _said(row["messages"])
         if texts:
@@ -171,7 +181,6 @@ def scripts(sessions: int, requests: int, seed: int) -> Iterator[Script]:
                         gap_s=pause if said is not None else chance.uniform(1, 20),
                         output=int(min(chance.lognormvariate(5.6, 0.7), 4_000)),
                         calls_tool=left > 0,
-                        luck=chance.random(),
                     )
                 )
                 said = None
@@ -244,6 +253,22 @@ class Remembered(ClassifyStep):
         return self._known[self.key]
 
 
+class Labels(Remembered):
+    """A classifier that is always right: it knows what people said of the turn."""
+
+    def __init__(self, real: Remembered, labels: Mapping[tuple[int, int], Complexity]) -> None:
+        super().__init__("rules")
+        self._real = real
+        self._labels = labels
+
+    async def __call__(
+        self, conversation: Conversation, ask: Any = None
+    ) -> tuple[Classification, str]:
+        self._real.key = self.key
+        found, judged = await self._real(conversation, ask)
+        return replace(found, complexity=self._labels[self.key], confidence=1.0), judged
+
+
 @dataclass
 class Result:
     """What a policy came to."""
@@ -251,7 +276,7 @@ class Result:
     nanos: int = 0
     requests: int = 0
     turns: int = 0
-    right: int = 0
+    right: float = 0.0
     switches: int = 0
     read: int = 0
     prompt: int = 0
@@ -263,10 +288,19 @@ class Day:
 
     Args:
         policy: "priced", "route", "pin", or the name of a model.
+        dial: what clients ask for.
     """
 
-    def __init__(self, config: Config, registry: Registry, classify: Remembered, policy: str):
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        classify: Remembered,
+        policy: str,
+        dial: str = "auto",
+    ):
         self.policy = policy
+        self.dial = dial
         self.registry = registry
         self.classify = classify
         self.clock = Clock()
@@ -304,7 +338,7 @@ class Day:
                 parts = [{"type": "text", "text": text} for text in (step.said, REMINDER)]
                 messages.append({"role": "user", "content": parts})
             body = {
-                "model": "auto",
+                "model": self.dial,
                 "system": script.system,
                 "tools": TOOLS,
                 "messages": list(messages),
@@ -314,7 +348,7 @@ class Day:
                 id=f"{script.id}-{number}",
                 surface=Surface.MESSAGES,
                 dialect=Dialect.MESSAGES,
-                model="auto",
+                model=self.dial,
                 body=body,
                 session=f"s{script.id}",
             )
@@ -339,7 +373,7 @@ class Day:
             result.switches += before is not None and before.name != target.name
             if not step.calls_tool:
                 result.turns += 1
-                result.right += step.luck < CHANCES[step.label][self.tiers.index(target.name)]
+                result.right += CHANCES[step.label][self.tiers.index(target.name)]
             before = target
             answer: list[dict[str, Any]] = []
             if script.thinks:
@@ -372,6 +406,54 @@ class Day:
                     ),
                     "",
                 )
+
+
+Point = tuple[int, float]
+"""Nano-dollars, and the share of turns answered right."""
+
+
+def fixed_line(nanos: int, fixed: Sequence[Point]) -> float:
+    """What this money buys where two fixed models share the conversations by lot.
+
+    Args:
+        fixed: of each model alone, the cheapest first.
+    """
+    nanos = min(nanos, fixed[-1][0])
+    left, right = (fixed[0], fixed[1]) if nanos < fixed[1][0] else (fixed[1], fixed[2])
+    return left[1] + (right[1] - left[1]) * (nanos - left[0]) / (right[0] - left[0])
+
+
+def foresight(alone: Sequence[Sequence[Point]], nanos: int) -> Point:
+    """The best choice of one model for each conversation within this money: cost and turns right.
+
+    Args:
+        alone: of each conversation, each model's cost and turns right, were it alone.
+    """
+
+    def chosen(price: float) -> Point:
+        """Each conversation's best, where a right turn is worth this many nano-dollars."""
+        best = [max(of, key=lambda point: point[1] * price - point[0]) for of in alone]
+        return sum(point[0] for point in best), sum(point[1] for point in best)
+
+    low, high = 0.0, 1e12
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chosen(middle)[0] <= nanos else (low, middle)
+    return chosen(low)
+
+
+def plot(points: Mapping[str, Point], fixed: Sequence[Point], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    x, y = [to_usd(nanos) for nanos, _ in fixed], [right * 100 for _, right in fixed]
+    axes.plot(x, y, "o-", label="fixed models")
+    for name, (nanos, right) in points.items():
+        axes.plot([to_usd(nanos)], [right * 100], "s", label=name)
+    axes.set(xlabel="cost of the day, USD", ylabel="turns answered right, %")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
 
 
 def chances_of(folder: Path) -> dict[Complexity, tuple[float, ...]]:
@@ -411,6 +493,7 @@ async def main() -> None:
     parser.add_argument("--config", default="default", help="of Anthropic's models")
     parser.add_argument("--strategy", default="auto", help="classifier.strategy")
     parser.add_argument("--outcomes", type=Path, help="folder: compute the chances anew")
+    parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     if asked.outcomes:
         CHANCES.update(chances_of(asked.outcomes))  # type: ignore[arg-type]
@@ -427,28 +510,62 @@ async def main() -> None:
         sessions = config.sessions.model_copy(update={"switch_horizon": horizon})
         changed = config.model_copy(update={"sessions": sessions})
         days[f"switch pricing, horizon {horizon}"] = Day(changed, registry, classify, "priced")
+    labels: dict[tuple[int, int], Complexity] = {}
+    first = next(iter(days))
+    for dial in ("auto:cheap", "auto:best"):
+        days[f"switch pricing, {dial}"] = Day(config, registry, classify, "priced", dial)
+    days["labels known"] = Day(config, registry, Labels(classify, labels), "priced")
     days["always-route (no session)"] = Day(config, registry, classify, "route")
     days["always-pin (first model)"] = Day(config, registry, classify, "pin")
-    days |= {
-        f"all {name}": Day(config, registry, classify, name) for name in (small, middle, large)
-    }
+    fixed = [Day(config, registry, classify, name) for name in (small, middle, large)]
+    days |= {f"all {day.policy}": day for day in fixed}
     began = time.process_time()
+    alone: list[list[Point]] = []
+    hardest: Point = (0, 0.0)
     for script in scripts(asked.sessions, asked.requests, asked.seed):
+        labels.update({(script.id, i): step.label for i, step in enumerate(script.steps)})
+        before = [(day.result.nanos, day.result.right) for day in fixed]
         for day in days.values():
             await day.run(script)
+        alone.append(
+            [
+                (day.result.nanos - nanos, day.result.right - right)
+                for day, (nanos, right) in zip(fixed, before, strict=True)
+            ]
+        )
+        its = alone[-1][max(LEVELS.index(step.label) for step in script.steps)]
+        hardest = hardest[0] + its[0], hardest[1] + its[1]
     top = days[f"all {large}"].result
+    ends = [(day.result.nanos, day.result.right / top.turns) for day in fixed]
+    bounds = {
+        "hardest turn known": hardest,
+        "foresight": foresight(alone, days[first].result.nanos),
+    }
     print(f"{asked.sessions} sessions, {top.requests} requests, {top.turns} user turns, "
           f"{time.process_time() - began:.0f} s of CPU")  # fmt: skip
-    print("| policy | cost | against all-large | right | switches | prompt from cache |")
-    print("|---|---|---|---|---|---|")
+    print("| policy | cost | against all-large | right | fixed | switches | prompt from cache |")
+    print("|---|---|---|---|---|---|---|")
+    points: dict[str, Point] = {}
     for name, day in days.items():
         r = day.result
-        print(
-            f"| {name} | ${to_usd(r.nanos):.2f} | {r.nanos / top.nanos - 1:+.0%} "
-            f"| {r.right / r.turns:.1%} | {r.switches} | {r.read / r.prompt:.0%} |"
-        )
+        points[name] = r.nanos, r.right / r.turns
+        print(_row(name, points[name], ends), f"{r.switches} | {r.read / r.prompt:.0%} |")
+    for name, (nanos, right) in bounds.items():
+        points[name] = nanos, right / top.turns
+        print(_row(name, points[name], ends), "0 | |")
     for name, day in days.items():
         print(name, dict(day.result.models))
+    if asked.plot:
+        shown = {name: point for name, point in points.items() if not name.startswith("all ")}
+        plot(shown, ends, asked.plot)
+
+
+def _row(name: str, point: Point, fixed: Sequence[Point]) -> str:
+    nanos, right = point
+    return (
+        f"| {name} | ${to_usd(nanos):.2f} | {nanos / fixed[-1][0] - 1:+.0%} "
+        f"| {right:.1%} | {fixed_line(nanos, fixed):.1%} |"
+    )
 
 
 if __name__ == "__main__":
