@@ -23,6 +23,7 @@ import pytest
 
 from mmrouter.errors import TrackerError
 from mmrouter.tracker import writer
+from mmrouter.tracker.records import to_record
 from mmrouter.tracker.store import Filter, open_store
 from mmrouter.tracker.writer import Tracker
 from mmrouter.types import (
@@ -302,6 +303,22 @@ async def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     tracker.close()
     assert accepted
     assert accepted <= written(url)
+
+
+async def test_rows_that_an_older_mmrouter_spilled_are_replayed(
+    books_url: str, tmp_path: Path
+) -> None:
+    spill = tmp_path / "spill.jsonl"
+    request, attempts = to_record(outcome("req_old"))
+    for row in (request, *attempts):
+        for column in ("unit", "continuation", "bound_nanos", "cache_write_1h_tokens"):
+            row.pop(column, None)
+    spill.write_text(json.dumps({"request": request, "attempts": attempts}) + "\n")
+    tracker = Tracker(open_store(books_url), spill)
+    await until(lambda: replayed(spill))
+    tracker.close()
+    assert written(books_url) == {"req_old"}
+    assert not (tmp_path / "spill.jsonl.rejected").exists()
 
 
 async def test_a_full_disk_spills_then_refuses_when_that_is_full_too(tmp_path: Path) -> None:

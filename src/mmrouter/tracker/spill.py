@@ -17,12 +17,27 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from mmrouter.tracker.records import BadRecordError, Record
+from sqlalchemy import Table
+
+from mmrouter.tracker import schema
+from mmrouter.tracker.records import BadRecordError, Record, Row
 
 logger = logging.getLogger(__name__)
 
 REPLAY_CHUNK = 256
 """Records of one transaction of a replay: a few milliseconds, between two batches of live rows."""
+
+
+def _unknown(table: Table) -> Row:
+    """What stands in columns that an older mmrouter did not know."""
+    return {
+        str(column.name): None if column.server_default is None else 0  # orjson wants a plain str
+        for column in table.columns
+        if column.nullable or column.server_default is not None
+    }
+
+
+_UNKNOWN_OF_REQUEST, _UNKNOWN_OF_ATTEMPT = _unknown(schema.requests), _unknown(schema.attempts)
 
 
 class Spill:
@@ -135,6 +150,7 @@ def _line(record: Record) -> bytes:
 def _parse(line: bytes) -> Record | None:
     try:
         found = json.loads(line)
-        return Record(found["request"], tuple(found["attempts"]))
+        attempts = tuple(_UNKNOWN_OF_ATTEMPT | attempt for attempt in found["attempts"])
+        return Record(_UNKNOWN_OF_REQUEST | found["request"], attempts)
     except (ValueError, KeyError, TypeError):
         return None

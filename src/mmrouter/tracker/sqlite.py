@@ -66,7 +66,7 @@ _INSERT_REQUEST, _request_values = _insert(schema.requests), _values(schema.requ
 _INSERT_ATTEMPT, _attempt_values = _insert(schema.attempts), _values(schema.attempts)
 _MARK_STALE = mark_stale("?")
 _BAD_RECORD = (
-    KeyError,  # spilled by an older mmrouter, which did not know the column
+    KeyError,  # a spilled line without a column that every mmrouter knew
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.ProgrammingError,
