@@ -387,6 +387,7 @@ export interface VariantReport {
   source: string;
   halted: string | null;
   requests: number;
+  units: number;
   failed: number;
   metrics: Record<Metric, Interval>;
   against_control: Record<Metric, Against> | null;

@@ -72,7 +72,7 @@ function Experiment({ experiment }: { experiment: ExperimentReport }) {
         {experiment.variants.map((variant) => (
           <li key={variant.name}>
             <strong>{variant.name}</strong> {percent(variant.share, 0)}:{" "}
-            {count(variant.requests)} requests
+            {count(variant.requests)} requests of {count(variant.units)} {experiment.unit}s
             {variant.halted && <span className="note bad">halted: {variant.halted}</span>}
           </li>
         ))}
@@ -93,7 +93,8 @@ function Experiment({ experiment }: { experiment: ExperimentReport }) {
             ))}
           </div>
           <p className="small muted">
-            Bars are 95% intervals. Differences from the control hold however often you look.
+            Bars are 95% intervals, as sure as the number of {experiment.unit}s allows. Differences
+            from the control hold however often you look.
           </p>
         </>
       )}
@@ -142,7 +143,7 @@ function MetricTable({
               {against && (
                 <tr>
                   <td colSpan={3} className="left">
-                    <Difference against={against} show={show} />
+                    <Difference against={against} unit={experiment.unit} show={show} />
                   </td>
                 </tr>
               )}
@@ -178,7 +179,15 @@ function Scaled({
 }
 
 /** How far a variant is from the control, and how sure that is. */
-function Difference({ against, show }: { against: Against; show: (value: number) => string }) {
+function Difference({
+  against,
+  unit,
+  show,
+}: {
+  against: Against;
+  unit: string;
+  show: (value: number) => string;
+}) {
   if (against.value === null || against.low === null || against.high === null)
     return <span className="small muted">Too few to compare with the control</span>;
   const sign = (value: number) => `${value < 0 ? "−" : "+"}${show(Math.abs(value))}`;
@@ -192,7 +201,7 @@ function Difference({ against, show }: { against: Against; show: (value: number)
       )}
       : <span className="nowrap">{sign(against.low)}</span> to{" "}
       <span className="nowrap">{sign(against.high)}</span>
-      {!against.decided && needed ? `; ${count(needed)} more requests would show a difference of 10%` : ""}
+      {!against.decided && needed ? `; ${count(needed)} more ${unit}s would show a difference of 10%` : ""}
     </span>
   );
 }

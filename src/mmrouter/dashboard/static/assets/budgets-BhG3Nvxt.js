@@ -1,4 +1,4 @@
-import{j as e,E as i}from"./index-Cl7zcXsi.js";import{u as c,D as h,m as t,b as l,d as m}from"./data-DXFiq-Ps.js";import{G as u}from"./gauge-Dizzwuu6.js";import{M as x}from"./meter-BtvAfoDQ.js";const j={normal:["within the limit","good"],warn:["warning logged","warn"],downgrade:["routed one level down","warn"],cheapest:["at the limit","bad"]},p=`budget:
+import{j as e,E as i}from"./index-DuZ-DcOD.js";import{u as c,D as h,m as t,b as l,d as m}from"./data-D4_nXc6a.js";import{G as u}from"./gauge-OZt_KQy2.js";import{M as x}from"./meter-kXEhjCKT.js";const j={normal:["within the limit","good"],warn:["warning logged","warn"],downgrade:["routed one level down","warn"],cheapest:["at the limit","bad"]},p=`budget:
   enabled: true
   daily_limit: 5        # US dollars
   monthly_limit: 100

@@ -1,1 +1,0 @@
-import{m as r}from"./index-Cl7zcXsi.js";var a=r();export{a as r};

@@ -1,0 +1,1 @@
+import{m as r}from"./index-DuZ-DcOD.js";var a=r();export{a as r};
