@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.upstream import Upstream, running
+
+# a shell that runs the suite in the background has SIGINT ignored, and every command under test
+# would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ("tests.support.databases",)
 
