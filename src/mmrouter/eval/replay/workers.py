@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import cast
@@ -32,7 +33,9 @@ class Workers:
         spawn = multiprocessing.get_context("spawn")
         self._processes = []
         self._pipes: list[Connection] = []
-        # Ctrl-C reaches them too: they inherit that it is held off, and we end them
+        # Ctrl-C reaches them too: they inherit that it is held off, and we end them. The tracker
+        # comes first, since its start lifts the mask
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for _ in range(count):
