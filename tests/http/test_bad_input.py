@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.http.serving import Served, serving
+from tests.http.serving import CHAT, HELLO, Served, serving
 from tests.support import anthropic_answers, openai_answers
 from tests.support.broken import broken
 from tests.support.configs import two_dialects
@@ -72,3 +72,12 @@ def test_the_path_decides_the_shape_of_an_error(path: str, served: Served) -> No
     answer = served.ask("POST", path, {"model": 7}, {"anthropic-version": "2023-06-01"})
     assert answer.status == 400
     _check_shape(path, answer.json)
+
+
+def test_any_number_of_tokens_may_be_asked_for(served: Served) -> None:
+    """Also one whose price no database can hold."""
+    answer = served.ask("POST", CHAT, {**HELLO, "model": "auto", "max_tokens": 10**30})
+    assert answer.status == 200, answer.raw
+    row = served.row(answer.headers["x-mmrouter-request-id"])
+    assert row is not None
+    assert [attempt["bound_nanos"] for attempt in row["attempts"]] == [None]

@@ -9,10 +9,13 @@ import orjson
 
 from mmrouter.errors import TrackerError
 from mmrouter.money import breakdown
-from mmrouter.types import Attempt, AttemptStatus, Outcome
+from mmrouter.types import Attempt, AttemptStatus, Nanos, Outcome
 
 Row = dict[str, Any]
 """Column name -> value; every column of its table is present."""
+
+
+_MOST = 2**63 - 1
 
 
 class Record(NamedTuple):
@@ -131,8 +134,14 @@ def _attempt_row(request_id: str, ordinal: int, attempt: Attempt) -> Row:
         "price_source": _price_source(attempt),
         "upstream_id": _text(attempt.upstream_id),
         "detail": _text(attempt.detail),
-        "bound_nanos": attempt.bound_nanos,
+        "bound_nanos": _kept(attempt.bound_nanos),
     }
+
+
+def _kept(bound: Nanos | None) -> Nanos | None:
+    """A bound as both databases can store it: a client may ask for any number of tokens, and what
+    is beyond 64 bits bounds nothing."""
+    return None if bound is None or bound > _MOST else bound
 
 
 def _price_source(attempt: Attempt | None) -> str | None:
