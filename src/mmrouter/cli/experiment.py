@@ -260,7 +260,8 @@ def _show(told: dict[str, Any]) -> None:
     for variant in told["variants"]:
         click.echo(
             f"\n{variant['name']}  {variant['share']:.0%} of {told['unit']}s, "
-            f"{variant['requests']} requests of {variant['units']}, {variant['source']}"
+            f"{variant['requests']} requests of {variant['units']} {told['unit']}s, "
+            f"{variant['source']}"
         )
         if variant["halted"]:
             click.secho(f"  halted: {variant['halted']}", fg="red")

@@ -106,6 +106,7 @@ class App:
                     self._limits.admit(exchange.client)
         else:
             self._origins.check(exchange.headers)
+            exchange.client = self._keys.client(exchange.headers)
         # an ASGI host starts the lifespan first
         assert self._parts is not None and self._dashboard is not None  # noqa: S101, PT018
         if owns(exchange.path) or not (self._serving or exchange.path in _OPEN):

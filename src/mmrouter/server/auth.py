@@ -31,6 +31,9 @@ class Client:
     admin: bool = False
 
 
+NOBODY = Client()
+"""Who has shown no key."""
+
 OWNER = Client(admin=True)
 """Who has the key of the environment; where no key is asked for, everybody on this machine."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from mmrouter.server.auth import OWNER, Client
+from mmrouter.server.auth import NOBODY, Client
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -65,7 +65,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.client: Client = OWNER
+        self.client: Client = NOBODY
         self.status: int | None = None
         self.model: str | None = None
         self.complete = False

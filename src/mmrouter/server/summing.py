@@ -39,6 +39,9 @@ class Summing:
             except MMRouterError as error:  # the tracker itself meets the same fault, and acts
                 logger.warning("hours are not summed up: %s", error)
                 more = False
+            except Exception:
+                logger.exception("hours are not summed up: a fault of our own")
+                more = False
             took = time.perf_counter() - began
             with suppress(TimeoutError):
                 async with asyncio.timeout(took * (1 / _SHARE - 1) if more else EVERY_S):
