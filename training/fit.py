@@ -43,7 +43,27 @@ from mmrouter.eval.dataset import Row, read_rows
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parent / "src" / "mmrouter" / "classifier" / "weights"
-FIT = ("a1", "a2", "a3", "a6", "a7", "a8", "a9", "a11", "a12", "a13", "a14", "a15", "a5")
+FIT = (
+    "a1",
+    "a2",
+    "a3",
+    "a6",
+    "a7",
+    "a8",
+    "a9",
+    "a11",
+    "a12",
+    "a13",
+    "a14",
+    "a15",
+    "a16",
+    "a17",
+    "a19",
+    "a21",
+    "a22",
+    "a23",
+    "a5",
+)
 HELD = ("a2", "a3")
 """Authors who are held out in turn to calibrate."""
 
@@ -351,6 +371,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--unseen", type=Path, help="where to save the held-out authors' scores")
     parser.add_argument("--check", metavar="AUTHOR", choices=FIT, help="leave out, score, stop")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -361,6 +382,9 @@ def main() -> None:
     parts = [unseen(author, base) for author in HELD]
     rows = [row for _, some in parts for row in some]
     calibration = calibrate(np.concatenate([scores for scores, _ in parts]), rows)
+    if options.unseen:
+        every = {author: scores for author, (scores, _) in zip(HELD, parts, strict=True)}
+        np.savez(options.unseen, **every)
     options.out.mkdir(parents=True, exist_ok=True)
     fit(read(FIT), base, options.out, calibration)
 

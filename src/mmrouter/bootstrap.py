@@ -260,7 +260,8 @@ def make_policy(config: Config, shared: Shared, *, variant: str | None = None) -
     def local_for(request: Request) -> Target | None:
         return local if request.surface in (Surface.CLI, Surface.LIBRARY) else None
 
-    selected = select(config.classifier.strategy, config.classifier.trained_model)
+    wanted = config.classifier
+    selected = select(wanted.strategy, wanted.trained_model, wanted.second_look)
     closers: list[Close] = []
     opinions = None
     if config.adaptive.enabled:

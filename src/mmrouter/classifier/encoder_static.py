@@ -43,8 +43,11 @@ class StaticEncoder:
 
         Letter case and runs of white space make no difference.
         """
-        ids = self.subwords(text)
-        vectors: NDArray[np.float32] = self._vectors[ids] * self._scales[ids][:, None]
+        return self.vectors(self.subwords(text))
+
+    def vectors(self, subwords: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of some rows, float32[subwords, size]."""
+        vectors: NDArray[np.float32] = self._vectors[subwords] * self._scales[subwords][:, None]
         return vectors
 
     def subwords(self, text: str) -> NDArray[np.int64]:

@@ -23,17 +23,20 @@ class Features:
     """The input of the network.
 
     Attributes:
+        subwords: int64[subwords], the encoder's rows of them, in order.
         vectors: float32[subwords, encoder.size], in order.
         cues: the rows of the text's cues, each once.
     """
 
+    subwords: NDArray[np.int64]
     vectors: NDArray[np.float32]
     cues: NDArray[np.int64]
 
 
 def of(judged: Judged, encoder: StaticEncoder) -> Features:
     """The features of a judged text; a follow-up is read after what it answers."""
-    return Features(encoder.encode(whole(judged)), cue_rows(judged))
+    subwords = encoder.subwords(whole(judged))
+    return Features(subwords, encoder.vectors(subwords), cue_rows(judged))
 
 
 def whole(judged: Judged) -> str:

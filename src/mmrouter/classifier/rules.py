@@ -108,6 +108,9 @@ class RulesClassifier:
             strategy=self.name,
         )
 
+    def begin(self, judged: Judged) -> Classification:
+        return self.classify(judged)
+
 
 def score(weights: Weights, judged: Judged) -> Sequence[float]:
     """A score for every complexity and category, in the order of their enums."""

@@ -17,7 +17,7 @@ class Selected:
     degraded: str | None = None
 
 
-def select(strategy: str, trained_model: str | None = None) -> Selected:
+def select(strategy: str, trained_model: str | None = None, second_look: bool = True) -> Selected:
     """The local strategy for "auto", "rules", "embeddings" or "llm" (behind which stand the rules).
 
     It never fails for want of an extra: rules are always there.
@@ -33,4 +33,5 @@ def select(strategy: str, trained_model: str | None = None) -> Selected:
         why = f'embeddings need {error.name}: pip install "mmrouter[embeddings]"'
         wanted = strategy == "embeddings" or trained_model is not None
         return Selected(RulesClassifier(), why if wanted else None)
-    return Selected(EmbeddingsClassifier(Path(trained_model) if trained_model else None))
+    folder = Path(trained_model) if trained_model else None
+    return Selected(EmbeddingsClassifier(folder, second_look))

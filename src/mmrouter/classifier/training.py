@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmrouter.classifier import features, trained
-from mmrouter.classifier.embeddings import SHIPPED, shipped_encoder, shipped_network
+from mmrouter.classifier.embeddings import (
+    SHIPPED,
+    UNSURE,
+    can_look_again,
+    shipped_encoder,
+    shipped_look,
+    shipped_network,
+)
 from mmrouter.classifier.examples import Example
 from mmrouter.classifier.heads import CATEGORIES, COMPLEXITIES, LABELS, Calibration, Vector
 from mmrouter.classifier.knn import Neighbours, unit
@@ -90,7 +97,7 @@ def train(
     if len(examples) - held < _LEAST:
         raise ConfigError(f"{len(examples)} examples are too few to train on and hold some out")
     tell = progress or (lambda _: None)
-    every = _seen(examples, lambda share: tell(0.5 * share))
+    every = _seen(examples, method, lambda share: tell(0.5 * share))
     test, rest = every.take(order[:held]), every.take(order[held:])
     model: Trained
     if method == "knn":
@@ -120,13 +127,17 @@ def _facts(report: Report, seed: int) -> dict[str, Any]:
     }
 
 
-def _seen(examples: Sequence[Example], progress: Progress) -> _Set:
+def _seen(examples: Sequence[Example], method: Method, progress: Progress) -> _Set:
+    again = method == "heads" and can_look_again()
     network, encoder = shipped_network(), shipped_encoder()
     hidden, scores = [], []
     for number, example in enumerate(examples, 1):
         read = features.of(example.judged, encoder)
         hidden.append(network.embed(read.vectors))
-        scores.append(network.scores(hidden[-1], read.cues))
+        seen = network.scores(hidden[-1], read.cues)
+        if again and network.calibration.verdict(seen).confidence < UNSURE:
+            seen = shipped_look().scores(read.subwords, seen)
+        scores.append(seen)
         if number % 50 == 0 or number == len(examples):
             progress(number / len(examples))
     return _Set(

@@ -31,6 +31,7 @@ def classifier_for(
     """
     from mmrouter.classifier.select import select
 
+    second_look = True
     if strategy == "llm" or (
         strategy is None and (config != DEFAULT_CONFIG or Path(config).exists())
     ):
@@ -39,11 +40,12 @@ def classifier_for(
         loaded = load_config(config)
         wanted = loaded.classifier
         strategy, trained_model = strategy or wanted.strategy, trained_model or wanted.trained_model
+        second_look = wanted.second_look
         if strategy == "llm":
             with _asking(loaded) as labels:
                 yield labels
             return
-    selected = select(strategy or "auto", trained_model)
+    selected = select(strategy or "auto", trained_model, second_look)
     if selected.degraded is not None:
         click.secho(f"Rules classify instead: {selected.degraded}", fg="yellow", err=True)
     yield selected.classifier.classify

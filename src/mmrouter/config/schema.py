@@ -57,6 +57,11 @@ class ClassifierConfig(Section):
     threshold: Fraction = Field(
         default=0.7, description="A confidence below this moves the request one level up."
     )
+    second_look: bool = Field(
+        default=True,
+        description="strategy embeddings: requests of which it is unsure are looked at again by a "
+        "transformer, some 3 to 80 ms on one thread.",
+    )
     trained_model: str | None = Field(default=None, description="Folder that `train` wrote.")
     timeout_ms: int = Field(default=3000, gt=0, description="strategy llm: give up after this.")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmrouter.classifier.base import Classifier
+from mmrouter.classifier.base import Labeller
 from mmrouter.eval.dataset import Row
 from mmrouter.types import Category, Classification, Complexity
 
@@ -132,7 +132,7 @@ def bucket(complexity: Complexity, category: Category) -> str:
     return f"{complexity}/{category}"
 
 
-def verdicts(classifier: Classifier, rows: Iterable[Row]) -> list[Verdict]:
+def verdicts(classifier: Labeller, rows: Iterable[Row]) -> list[Verdict]:
     """What a local classifier says of each row."""
     said = []
     for row in rows:
@@ -141,7 +141,7 @@ def verdicts(classifier: Classifier, rows: Iterable[Row]) -> list[Verdict]:
     return said
 
 
-def evaluate(classifier: Classifier, rows: Iterable[Row]) -> Accuracy:
+def evaluate(classifier: Labeller, rows: Iterable[Row]) -> Accuracy:
     """A local classifier's score on some rows. Raises ValueError where there is no row."""
     return summarise(classifier.name, verdicts(classifier, rows))
 

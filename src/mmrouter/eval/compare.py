@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmrouter.classifier.base import Classifier
+from mmrouter.classifier.base import Labeller
 from mmrouter.eval.accuracy import Accuracy, Verdict, summarise
 from mmrouter.eval.dataset import Row
 
@@ -43,7 +43,7 @@ class Compared:
 
 
 def compare(
-    classifiers: Iterable[Classifier],
+    classifiers: Iterable[Labeller],
     rows: Sequence[Row],
     *,
     rounds: int = 3,
@@ -57,7 +57,7 @@ def compare(
 
 
 def _measured(
-    classifier: Classifier, rows: Sequence[Row], rounds: int, clock: Callable[[], float]
+    classifier: Labeller, rows: Sequence[Row], rounds: int, clock: Callable[[], float]
 ) -> Compared:
     said = []
     for row in rows:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmrouter.classifier.base import Classifier
+from mmrouter.classifier.base import Labeller
 from mmrouter.classifier.text import judge
 from mmrouter.dialects.base import Conversation, Json, items
 from mmrouter.eval.accuracy import bucket, wilson
@@ -53,7 +53,7 @@ class Robustness:
         }
 
 
-def robustness(classifier: Classifier, rows: Iterable[Row], *, seed: int = 0) -> Robustness:
+def robustness(classifier: Labeller, rows: Iterable[Row], *, seed: int = 0) -> Robustness:
     """How many decisions each change turns. The same seed makes the same changes.
 
     Raises ValueError where there is no row.
@@ -81,7 +81,7 @@ def robustness(classifier: Classifier, rows: Iterable[Row], *, seed: int = 0) ->
     )
 
 
-def _decision(classifier: Classifier, conversation: Conversation) -> str:
+def _decision(classifier: Labeller, conversation: Conversation) -> str:
     said = classifier.classify(judge(conversation))
     return bucket(said.complexity, said.category)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from mmrouter.classifier.base import Classifier, RemoteClassifier
+from mmrouter.classifier.base import Classifier, RemoteClassifier, Unsure
 from mmrouter.classifier.text import judge
 from mmrouter.dialects import Conversation
 from mmrouter.dialects.question import Ask
@@ -13,6 +16,14 @@ from mmrouter.errors import MMRouterError
 from mmrouter.types import Classification
 
 logger = logging.getLogger(__name__)
+
+_THREADS = min(4, os.cpu_count() or 1)
+
+WAITING = 8 * _THREADS
+"""Second looks under way at once. Beyond these, labels at first sight are taken: a flood of
+requests is served less exactly and not later."""
+
+FLOODED = "second look: too many at once"
 
 
 class ClassifyStep:
@@ -33,6 +44,8 @@ class ClassifyStep:
         self._classifier = classifier
         self._remote = remote
         self._degraded = degraded
+        self._threads = ThreadPoolExecutor(_THREADS, "second-look")
+        self._waiting = 0
 
     async def __call__(
         self, conversation: Conversation, ask: Ask | None = None
@@ -49,7 +62,19 @@ class ClassifyStep:
                 logger.warning(
                     "classifier %s failed, the local one decides: %s", self._remote.name, error
                 )
-        classification = self._classifier.classify(judged)
+        found = self._classifier.begin(judged)
+        classification = await self._again(found) if isinstance(found, Unsure) else found
         if degraded is not None:
             classification = replace(classification, degraded=degraded)
         return classification, judged.text
+
+    async def _again(self, unsure: Unsure) -> Classification:
+        """The second look, in a thread, so that others are served meanwhile."""
+        if self._waiting >= WAITING:
+            return replace(unsure.first, degraded=FLOODED)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, unsure.look_again)
+        finally:
+            self._waiting -= 1

@@ -62,7 +62,8 @@ class Replayer:
 
     def __init__(self, settings: Settings) -> None:
         configs = [Config.model_validate_json(config) for config in settings.configs]
-        wanted = [(c.classifier.strategy, c.classifier.trained_model) for c in configs]
+        asked = [config.classifier for config in configs]
+        wanted = [(one.strategy, one.trained_model, one.second_look) for one in asked]
         steps = {key: Once(ClassifyStep(select(*key).classifier)) for key in set(wanted)}
         self._deciders = [
             Decider(config, steps[key]) for config, key in zip(configs, wanted, strict=True)
