@@ -94,17 +94,17 @@ def second_look(words: int) -> Callable[[], object] | None:
 
 def traffic(classifier: Classifier) -> None:
     """Prints what the requests of the shipped test set wait for, all and those of 100 words up."""
-    rows = read_rows()
+    requests = [row.judged for row in read_rows()] * 3
     took, again = [], []
-    for row in rows * 3:
+    for judged in requests:
         start = time.perf_counter()
-        found = classifier.begin(row.judged)
+        found = classifier.begin(judged)
         if isinstance(found, Unsure):
             found.look_again()
         took.append((time.perf_counter() - start) * 1e6)
         again.append(isinstance(found, Unsure))
-    long = [len(row.judged.text.split()) >= 100 for row in rows * 3]
-    for name, chosen in (("all", [True] * len(took)), ("100 words and more", long)):
+    long = [len(judged.text.split()) >= 50 for judged in requests]
+    for name, chosen in (("all", [True] * len(took)), ("50 words and more", long)):
         times = [t for t, one in zip(took, chosen, strict=True) if one]
         looked = [a for a, one in zip(again, chosen, strict=True) if one]
         shown = latency(times)

@@ -141,6 +141,36 @@ def test_a_command_under_listings_is_taken_off() -> None:
     assert judged(user(f"{files}\n\n/ask explain injection")).text == "explain injection"
 
 
+SURROUNDED = {
+    "editor": f"Recently viewed files (newest first):\n- src/a.ts (212 lines)\n- b.json\n\n{ASK}",
+    "rules": f"{ASK}\n\nAGENTS.md:\n- Run the checks before you are done.\n- Small functions.",
+    "pull request": f"PR #412 by @jonas: 6 files changed. Labels: needs-review\n\n{ASK}",
+    "schema": f"orders(id bigint, placed_at timestamptz, total numeric(10, 2))\n\n{ASK}",
+    "build log": "Step 7/11 : RUN npm ci\n ---> Using cache\nDone in 41.3s\n\n"
+    f'{{"run": 8}}\n\n{ASK}',
+    "job": f"connectors: sheets ok | mail ok\n\njob_id=8812 attempt=1 tz=UTC\n\n{ASK}",
+    "both sides": f"staged: 3 files\n\n{ASK}\n\nKernel: python3, idle. Variables: df (DataFrame)",
+    "form": f"{ASK}\nReply with plain text only.",
+}
+
+
+@pytest.mark.parametrize("name", SURROUNDED)
+def test_what_a_harness_writes_around_a_request_is_taken_off(name: str) -> None:
+    assert judged(user(SURROUNDED[name])).text == ASK
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Build: a shed of two by three metres\n\nRoof: flat, with sedum on it",
+        "Plan a menu for nine:\n\n- no nuts\n- under 8 a head\n- hot at nine",
+        "What would you change?\n\n- fewer meetings\n- no mail on Friday\n- a quiet room",
+    ],
+)
+def test_wishes_in_the_form_of_fields_and_lists_stay(text: str) -> None:
+    assert judged(user(text)).text == text
+
+
 def test_only_code_is_judged_as_code() -> None:
     assert "def total" in judged(user(CODE)).text
 

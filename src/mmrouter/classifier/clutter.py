@@ -14,6 +14,7 @@ from mmrouter.classifier import lines
 from mmrouter.classifier.courtesy import without_courtesy
 from mmrouter.classifier.envelope import said_to_bot, without_address, without_envelope
 from mmrouter.classifier.sections import asked_section
+from mmrouter.classifier.surroundings import without_surroundings
 
 HEAD = 24_000
 TAIL = 24_000
@@ -121,7 +122,8 @@ def clean(text: str) -> Cleaned:
     code += fenced
     text = said_to_bot(text)
     asked = asked_section(text)
-    text = without_envelope(asked if asked == text else _MENTIONED.sub("", asked))
+    text = without_surroundings(asked if asked == text else _MENTIONED.sub("", asked))
+    text = without_envelope(text)
     if "\n" in text:
         text, typed = lines.without_machine_lines(text)
         text = without_address(text.lstrip(_BLANK_OR_MARK))

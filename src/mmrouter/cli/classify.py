@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -13,6 +16,10 @@ from mmrouter.cli.prompts import read_prompt
 if TYPE_CHECKING:
     from mmrouter.cli.strategies import Labels
     from mmrouter.types import Classification
+
+
+_AHEAD = 32
+"""Lines of a batch that are classified before the first of them is printed."""
 
 
 @click.command(short_help="Classify prompts; no model is called.")
@@ -80,12 +87,22 @@ def _one(labels: Labels, row: dict[str, Any]) -> Classification:
 
 def _labelled(labels: Labels, lines: IO[bytes]) -> Iterator[str]:
     """One line of JSON for each of the file's; a bad line is an error that names it."""
-    for number, raw in enumerate(lines, start=1):
-        if not raw.strip():
-            continue
+
+    def line_of(number: int, raw: bytes) -> str:
         row = _parse(raw, number)
         label = as_plain(_one(labels, row))
-        yield json.dumps({"id": row.get("id", number), **label}, ensure_ascii=False)
+        return json.dumps({"id": row.get("id", number), **label}, ensure_ascii=False)
+
+    filled = ((number, raw) for number, raw in enumerate(lines, start=1) if raw.strip())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # Some lines ahead, so that every core has one: second looks compute beside each other.
+        ahead: deque[Future[str]] = deque()
+        for numbered in filled:
+            ahead.append(pool.submit(line_of, *numbered))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _parse(raw: bytes, number: int) -> dict[str, Any]:

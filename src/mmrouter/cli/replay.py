@@ -51,6 +51,11 @@ class Share(click.ParamType[float]):
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page."
 )
 @click.option(
+    "--second-look",
+    is_flag=True,
+    help="Classify a log of more than 40,000 requests exactly as live; takes longer.",
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), help="Processes.  [default: as many as CPUs]"
 )
 @click.pass_obj
@@ -64,6 +69,7 @@ def replay(
     baseline: str | None,
     as_json: bool,
     page: Path | None,
+    second_look: bool,
     workers: int | None,
 ) -> None:
     """Make every decision over a log again, call nobody, and show what it would have cost.
@@ -83,7 +89,8 @@ def replay(
     from mmrouter.eval.replay.page import html
     from mmrouter.eval.replay.report import plain
 
-    report = _replay(log, compare or (config or obj["config"],), baseline, workers)
+    names = compare or (config or obj["config"],)
+    report = _replay(log, names, baseline, workers, second_look)
     if report.sums.requests == 0:
         raise click.ClickException(
             f"{report.source} has no request that could be replayed: {_skipped(report)}"
@@ -100,17 +107,22 @@ def replay(
         _gate(report, max_cost_increase, max_flips)
 
 
-def _replay(log: str, names: tuple[str, ...], baseline: str | None, workers: int | None) -> Report:
+def _replay(
+    log: str, names: tuple[str, ...], baseline: str | None, workers: int | None, second_look: bool
+) -> Report:
     from mmrouter.config import load_config
     from mmrouter.eval.replay.replayer import Settings
     from mmrouter.eval.replay.report import Report
+    from mmrouter.eval.replay.run import LARGE, workers_for
     from mmrouter.eval.replay.sums import results
     from mmrouter.providers.registry import Registry
 
     configs = [load_config(name) for name in names]
     model = baseline or configs[0].baseline_model
-    settings = Settings(tuple(config.model_dump_json() for config in configs), model)
-    sums = _sums(log, settings, workers)
+    written = tuple(config.model_dump_json() for config in configs)
+    requests = _requests(log)
+    settings = Settings(written, model, second_look or requests <= LARGE)
+    sums = _sums(log, settings, workers or workers_for(requests))
     upstream = Registry(configs[0]).resolve(model).upstream
     return Report(
         source=_named(log),
@@ -119,10 +131,22 @@ def _replay(log: str, names: tuple[str, ...], baseline: str | None, workers: int
         sums=sums,
         results=results(sums, upstream),
         cascades=any(config.cascade.enabled for config in configs),
+        second_look=settings.second_look,
     )
 
 
-def _sums(log: str, settings: Settings, workers: int | None) -> Sums:
+def _requests(log: str) -> int:
+    """How many there are, of a file about."""
+    from mmrouter.eval.replay.run import requests_in
+    from mmrouter.tracker.store import open_store
+
+    if (url := _books(log)) is None:
+        return requests_in(_file(log))
+    with closing(open_store(url)) as store:
+        return requests_in(store)
+
+
+def _sums(log: str, settings: Settings, workers: int) -> Sums:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -132,13 +156,7 @@ def _sums(log: str, settings: Settings, workers: int | None) -> Sums:
         TimeRemainingColumn,
     )
 
-    from mmrouter.eval.replay.run import (
-        file_chunks,
-        replay,
-        requests_in,
-        store_chunks,
-        workers_for,
-    )
+    from mmrouter.eval.replay.run import file_chunks, replay, requests_in, store_chunks
     from mmrouter.tracker.store import open_store
 
     columns = (
@@ -151,25 +169,25 @@ def _sums(log: str, settings: Settings, workers: int | None) -> Sums:
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     )
     with progress:
-        if "://" in log or Path(log).suffix in (".db", ".sqlite"):
-            url = log if "://" in log else f"sqlite:///{_file(log)}"
+        bar = progress.add_task("replaying", total=None)
+
+        def advance(size: int) -> None:
+            progress.update(bar, advance=size)
+
+        if (url := _books(log)) is not None:
             with closing(open_store(url)) as store:
-                count = requests_in(store)
-                bar = progress.add_task("replaying", total=count)
-                return replay(
-                    settings,
-                    store_chunks(store),
-                    workers=workers or workers_for(count),
-                    advance=lambda size: progress.update(bar, advance=size),
-                )
+                progress.update(bar, total=requests_in(store))
+                return replay(settings, store_chunks(store), workers=workers, advance=advance)
         path = _file(log)
-        bar = progress.add_task("replaying", total=path.stat().st_size)
-        return replay(
-            settings,
-            file_chunks(path),
-            workers=workers or workers_for(requests_in(path)),
-            advance=lambda size: progress.update(bar, advance=size),
-        )
+        progress.update(bar, total=path.stat().st_size)
+        return replay(settings, file_chunks(path), workers=workers, advance=advance)
+
+
+def _books(log: str) -> str | None:
+    """The URL of a tracker's database; None where the log is a file of lines."""
+    if "://" in log:
+        return log
+    return f"sqlite:///{_file(log)}" if Path(log).suffix in (".db", ".sqlite") else None
 
 
 def _named(log: str) -> str:

@@ -55,6 +55,7 @@ def classifier_for(
 def _asking(config: Config) -> Iterator[Labels]:
     """Asks config's model; each call is a request of its own in the books, tagged "classify"."""
     import asyncio  # late: the local strategies do without, and it is slow to import
+    from threading import Lock
 
     from mmrouter.bootstrap import build
     from mmrouter.classifier.llm import LlmClassifier
@@ -68,8 +69,14 @@ def _asking(config: Config) -> Iterator[Labels]:
         async def ask(question: Question) -> str:
             return await _answer(parts, question)
 
+        alone = Lock()  # a runner runs one thing at a time, and a batch asks from several threads
+
+        def labels(judged: Judged) -> Classification:
+            with alone:
+                return runner.run(llm.classify(judged, ask))
+
         try:
-            yield lambda judged: runner.run(llm.classify(judged, ask))
+            yield labels
         finally:
             runner.run(parts.aclose())
 

@@ -36,10 +36,12 @@ class Settings:
     Attributes:
         configs: as JSON; one, or two to compare.
         baseline: name of the model that savings are counted against.
+        second_look: whether unsure classifications are looked at again, as they are live.
     """
 
     configs: tuple[str, ...]
     baseline: str
+    second_look: bool = True
 
 
 class _Past(NamedTuple):
@@ -63,7 +65,10 @@ class Replayer:
     def __init__(self, settings: Settings) -> None:
         configs = [Config.model_validate_json(config) for config in settings.configs]
         asked = [config.classifier for config in configs]
-        wanted = [(one.strategy, one.trained_model, one.second_look) for one in asked]
+        wanted = [
+            (one.strategy, one.trained_model, one.second_look and settings.second_look)
+            for one in asked
+        ]
         steps = {key: Once(ClassifyStep(select(*key).classifier)) for key in set(wanted)}
         self._deciders = [
             Decider(config, steps[key]) for config, key in zip(configs, wanted, strict=True)

@@ -20,6 +20,7 @@ class Report:
         names: of the configs; one, or two that are compared.
         baseline: the model that savings are counted against.
         cascades: a config asks several models in turn, of which only the first is counted.
+        second_look: unsure classifications were looked at again.
     """
 
     source: str
@@ -28,6 +29,7 @@ class Report:
     sums: Sums
     results: Sequence[Replayed]
     cascades: bool
+    second_look: bool = True
 
     @property
     def cost_increase(self) -> float:
@@ -49,6 +51,7 @@ def plain(report: Report) -> dict[str, Any]:
     found: dict[str, Any] = {
         "log": report.source,
         "requests": sums.requests,
+        "second_look": report.second_look,
         "skipped": dict(sums.skipped.most_common()),
         "without_token_counts": sums.estimated,
         "logged_cost_usd": to_usd(sums.logged_nanos),
@@ -149,6 +152,11 @@ def notes(report: Report) -> list[str]:
         "that is cheaper than reading its prompt anew; and here a model that a conversation moves "
         "to is taken to have as much of the prompt in its cache as the log's had."
     )
+    if not report.second_look:
+        found.append(
+            "The log is large: where the classifier was unsure, labels at first sight were taken. "
+            "With --second-look it decides as it would live, in about four times the time."
+        )
     if report.sums.skipped:
         left_out = ", ".join(f"{why}: {n}" for why, n in report.sums.skipped.most_common())
         found.append(f"Lines left out: {left_out}.")
