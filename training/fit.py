@@ -44,26 +44,9 @@ from mmrouter.eval.dataset import Row, read_rows
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parent / "src" / "mmrouter" / "classifier" / "weights"
 FIT = (
-    "a1",
-    "a2",
-    "a3",
-    "a6",
-    "a7",
-    "a8",
-    "a9",
-    "a11",
-    "a12",
-    "a13",
-    "a14",
-    "a15",
-    "a16",
-    "a17",
-    "a19",
-    "a21",
-    "a22",
-    "a23",
-    "a5",
-)
+    "a1", "a2", "a3", "a6", "a7", "a8", "a9", "a11", "a12", "a13", "a14", "a15", "a16", "a17",
+    "a19", "a20", "a21", "a22", "a23", "a5",
+)  # fmt: skip
 HELD = ("a2", "a3")
 """Authors who are held out in turn to calibrate."""
 

@@ -167,10 +167,10 @@ def learn(
     texts: list[Array],
     goals: Array,
     judgements: Array | None,
-    plan: tuple[int, int, float],
+    plan: tuple[int, int, float, float],
 ) -> Transformer:
-    """Tunes the model; `plan` is epochs, batch size and learning rate."""
-    epochs, size, rate = plan
+    """Tunes the model; `plan` is epochs, batch size, learning rate, and that of the head."""
+    epochs, size, rate, head_rate = plan
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
     model.to(DEVICE)
@@ -180,7 +180,7 @@ def learn(
     tuned = [value for value in model.parameters() if value.requires_grad]
     optimiser = torch.optim.AdamW(
         [
-            {"params": [value for value in tuned if id(value) in new], "lr": HEAD_RATE},
+            {"params": [value for value in tuned if id(value) in new], "lr": head_rate},
             {"params": [value for value in tuned if id(value) not in new], "lr": rate},
         ],
         weight_decay=0.01,
@@ -272,7 +272,8 @@ def main() -> None:
     ours, labels = [texts[i] for i in fitted], goals[fitted]
 
     teacher = Transformer(base, TEACHER)
-    teacher = learn(teacher, ours, labels, None, (TEACHER_EPOCHS, TEACHER_BATCH, TEACHER_RATE))
+    plan = (TEACHER_EPOCHS, TEACHER_BATCH, TEACHER_RATE, HEAD_RATE)
+    teacher = learn(teacher, ours, labels, None, plan)
     originals = [texts[i] for i in fitted if not rows["copied"][i]]
     near = neighbours(teacher.words, np.unique(np.concatenate(ours)))
     longest = max(map(len, texts))
@@ -281,7 +282,7 @@ def main() -> None:
     print(f"{len(more)} changed copies judged", flush=True)
     labels = np.concatenate([labels, np.full((len(more), 2), -1)])
     student = Transformer(base, STUDENT)
-    plan = (STUDENT_EPOCHS, STUDENT_BATCH, STUDENT_RATE)
+    plan = (STUDENT_EPOCHS, STUDENT_BATCH, STUDENT_RATE, HEAD_RATE)
     student = learn(student, ours + more, labels, judgements, plan)
 
     result = {}

@@ -33,25 +33,9 @@ from mmrouter.eval.dataset import Row, read_rows
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "mmrouter" / "classifier"
 FIT = (
-    "a1",
-    "a2",
-    "a3",
-    "a6",
-    "a7",
-    "a8",
-    "a9",
-    "a11",
-    "a12",
-    "a13",
-    "a14",
-    "a15",
-    "a16",
-    "a17",
-    "a19",
-    "a21",
-    "a22",
-    "a23",
-)
+    "a1", "a2", "a3", "a6", "a7", "a8", "a9", "a11", "a12", "a13", "a14", "a15", "a16", "a17",
+    "a19", "a21", "a22", "a23",
+)  # fmt: skip
 DEV = "a5"
 
 SCALE = {"c": 2.0, "p": 0.7, "b": 0.8, "g": 0.7}

@@ -141,3 +141,17 @@ def test_mistakes_end_with_one_clear_line(
     assert says in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_a_large_log_is_classified_at_first_sight_unless_told_otherwise(tmp_path: Path) -> None:
+    line = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]})
+    (tmp_path / "small.jsonl").write_text(line + "\n")
+    (tmp_path / "large.jsonl").write_bytes(line.encode() + b"\n" + b" " * 41_000_000 + b"\n")
+    for log, options, looked in (
+        ("small.jsonl", (), True),
+        ("large.jsonl", (), False),
+        ("large.jsonl", ("--second-look",), True),
+    ):
+        done = mmrouter("replay", log, "--json", "--workers", "1", *options, cwd=tmp_path)
+        assert json.loads(done.out)["second_look"] is looked, done.err
+    assert "labels at first sight" in mmrouter("replay", "large.jsonl", cwd=tmp_path).out

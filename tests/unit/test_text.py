@@ -150,6 +150,8 @@ SURROUNDED = {
     f'{{"run": 8}}\n\n{ASK}',
     "job": f"connectors: sheets ok | mail ok\n\njob_id=8812 attempt=1 tz=UTC\n\n{ASK}",
     "both sides": f"staged: 3 files\n\n{ASK}\n\nKernel: python3, idle. Variables: df (DataFrame)",
+    "comment": f"New comment from a maintainer:\n\n{ASK}\n\nPost your answer as a comment.",
+    "console": f"Replica lag: 0.4 s\n\nNAME READY STATUS RESTARTS AGE\n\n{ASK}\n\n<attached/>",
     "form": f"{ASK}\nReply with plain text only.",
 }
 

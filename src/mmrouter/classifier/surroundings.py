@@ -27,6 +27,9 @@ _STATUS = re.compile(
     r"|\w+\((?:\w+ \w+(?: \w+){0,3}(?:\(\d+(?:, ?\d+)?\))?(?:, ?|\)$)){2,40}\s*$"
     r"|(?:[\w.-]{1,40}=(?:'[^']{0,60}'|\"[^\"]{0,60}\"|\S{1,80})(?:\s+|$)){2,30}$"
     r"|[\w.]{1,40}\(\):?$"
+    r"|new (?:comment|message|mention|reply|e-?mail)\b[^?\n]{0,60}:$"
+    r"|[\w -]{2,30}: -?\d[\d.,]* ?[\w%/]{0,6}$|\w+ \d+ took [\d.]+ ?m?s\b[^?\n]{0,40}$"
+    r"|\w{3,30}Warning: [^?\n]*$|</?[\w-]{1,40} ?/?>$"
     r"|step \d+/\d+\b|\s*-+> |done in [\d.]+ ?m?s\b"
     r"|(?:warning|error|info|note)(?: \w{1,20})?: [^?\n]*$",
     re.IGNORECASE,
@@ -34,10 +37,12 @@ _STATUS = re.compile(
 _HEADING = re.compile(
     rf"(?:\W{{0,3}}(?:{_LABEL})\b[^?\n]{{0,60}}|[\w./-]{{1,60}}\.\w{{1,5}}):\s*$", re.IGNORECASE
 )
+_TABLE_HEAD = re.compile(r"(?:[A-Z][A-Z-]{1,15}\s+){2,12}[A-Z][A-Z-]{1,15}\s*$")
 _ITEM = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s")
 _FORM = re.compile(
-    r"(?:please )?(?:reply|respond|answer|output|return|write)\b[^?\n]{0,60}"
-    r"\b(?:plain text|json|yaml|markdown|html|english|xml|csv)\b[^?\n]{0,60}$",
+    r"(?:please )?(?:reply|respond|answer|output|return|write|post)\b[^?\n]{0,60}"
+    r"\b(?:plain text|json|yaml|markdown|html|english|xml|csv|comment|thread|channel)\b"
+    r"[^?\n]{0,60}$",
     re.IGNORECASE,
 )
 """What the answer is to be written in."""
@@ -73,14 +78,14 @@ def _written_by_machine(paragraph: str, ends: bool) -> bool:
     if not rows:
         return True
     if _HEADING.match(rows[0]) and all(_ITEM.match(row) or _not_prose(row) for row in rows[1:]):
-        return len(rows) > 1 or ends
+        return True
     if not ends and len(rows) >= _LEAST_ITEMS and all(map(_ITEM.match, rows)):
         return True
     return all(_status(row) or (kind_of(row) == OTHER and "?" not in row) for row in rows)
 
 
 def _status(row: str) -> bool:
-    return len(row) <= _MOST_LINE and _STATUS.match(row) is not None
+    return len(row) <= _MOST_LINE and bool(_STATUS.match(row) or _TABLE_HEAD.match(row))
 
 
 def _not_prose(row: str) -> bool:
