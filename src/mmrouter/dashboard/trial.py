@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from mmrouter.classifier.text import judge
@@ -40,7 +41,8 @@ async def trial(parts: Parts, question: Question) -> Json:
     try:
         plan = await parts.policies.decide(request)
     except MMRouterError as error:
-        label = parts.classifier.classify(judge(Conversation(messages)))
+        judged = judge(Conversation(messages))
+        label = await asyncio.to_thread(parts.classifier.classify, judged)
         return {
             "classification": _label(label),
             "refused": str(error),
