@@ -63,8 +63,7 @@ class Network:
     """Three-subword windows and the mean vector, one hidden layer, and the cues beside it.
 
     Attributes:
-        window: float32[size, 3 * channels]: what a vector adds to the window after it, to its own
-            and to the window before it.
+        window: float32[3 * size, channels] over a vector, the one before and the one after.
         window_bias: float32[channels].
         hidden: float32[size + 2 * channels, units]: mean vector, mean and maximum of the windows.
         hidden_bias: float32[units].
@@ -95,8 +94,7 @@ class Network:
             small = {name: file[name].astype(np.float32) for name in file.files}
         steps, calibration = small["steps"], small["calibration"]
         return cls(
-            # One product for all three places is a quarter faster than one of the places in a row.
-            window=np.concatenate(np.split(small["window"], 3), axis=1),
+            window=small["window"],
             window_bias=small["window_bias"],
             hidden=small["hidden"],
             hidden_bias=small["hidden_bias"],
@@ -118,10 +116,12 @@ class Network:
         pooled = np.zeros(len(self.hidden), np.float32)
         if len(vectors):
             size, channels = vectors.shape[1], len(self.window_bias)
-            parts = vectors @ self.window
-            windows = parts[:, channels : 2 * channels] + self.window_bias
-            windows[1:] += parts[:-1, :channels]
-            windows[:-1] += parts[1:, 2 * channels :]
+            triples = np.zeros((len(vectors), 3 * size), np.float32)
+            triples[1:, :size] = vectors[:-1]
+            triples[:, size : 2 * size] = vectors
+            triples[:-1, 2 * size :] = vectors[1:]
+            windows = triples @ self.window
+            windows += self.window_bias
             np.maximum(windows, 0, out=windows)
             share = np.full(len(vectors), 1 / len(vectors), np.float32)
             pooled[:size] = share @ vectors
