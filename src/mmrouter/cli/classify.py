@@ -94,15 +94,18 @@ def _labelled(labels: Labels, lines: IO[bytes]) -> Iterator[str]:
         return json.dumps({"id": row.get("id", number), **label}, ensure_ascii=False)
 
     filled = ((number, raw) for number, raw in enumerate(lines, start=1) if raw.strip())
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # Some lines ahead, so that every core has one: second looks compute beside each other.
-        ahead: deque[Future[str]] = deque()
+    # Some lines ahead, so that every core has one: second looks compute beside each other.
+    ahead: deque[Future[str]] = deque()
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
         for numbered in filled:
             ahead.append(pool.submit(line_of, *numbered))
             if len(ahead) > _AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C or a bad line nothing more is asked
 
 
 def _parse(raw: bytes, number: int) -> dict[str, Any]:
