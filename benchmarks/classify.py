@@ -93,7 +93,7 @@ def second_look(words: int) -> Callable[[], object] | None:
 
 
 def traffic(classifier: Classifier) -> None:
-    """Prints what the requests of the shipped test set wait for, all and those of 100 words up."""
+    """Prints what the requests of the shipped test set wait for, all and those of 50 words up."""
     requests = [row.judged for row in read_rows()] * 3
     took, again = [], []
     for judged in requests:

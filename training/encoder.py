@@ -33,6 +33,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 from torch.nn import functional
 
+from mmrouter.classifier import second_look
+
 ROWS = Path(__file__).parent / "data"
 AUTHORS = ("a1", "a2", "a3", "a5", "a6", "a7", "a8", "a9", "a11", "a12", "a13", "a14", "a15")
 SIZE = 96
@@ -110,10 +112,7 @@ def unpacked(stored: np.ndarray) -> np.ndarray:
     """float32: of blocks of 18 bytes, a float16 step and 32 numbers of 4 bits."""
     if stored.dtype == np.float32:
         return stored.copy()
-    blocks = stored.reshape(-1, 18)
-    steps = blocks[:, :2].copy().view(np.float16).astype(np.float32)
-    nibbles = np.concatenate([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], 1)
-    return (nibbles.astype(np.float32) - 8) * steps
+    return second_look.unpacked(stored.reshape(-1, 18)).reshape(-1)
 
 
 def forward(file: Packed, ids: torch.Tensor) -> torch.Tensor:

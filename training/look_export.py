@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from fit import HELD, WEIGHTS, calibrate, read, targets
+from fit import HELD, WEIGHTS, calibrate, read, report
 from onnx import TensorProto, helper, numpy_helper
 
 from mmrouter.classifier.embeddings import UNSURE
-from mmrouter.classifier.heads import COMPLEXITIES, LABELS, Network
+from mmrouter.classifier.heads import LABELS, Network
 from mmrouter.classifier.second_look import HEAD, TAIL
 
 SHARE = 0.15
@@ -133,24 +133,15 @@ def calibration(folder: Path, first: Any, look: Any) -> dict[str, Array]:
     plain = Network.load(folder).calibration
     unsure = np.array([plain.verdict(one).confidence < UNSURE for one in seen])
     fitted = calibrate(total[unsure], [row for row, one in zip(rows, unsure, strict=True) if one])
-    report(rows, {"first": seen, "second": total, "both": np.where(unsure[:, None], total, seen)})
+    shipped = np.where(unsure[:, None], total, seen)
+    for name, scores in (("first look", seen), ("second", total), ("as shipped", shipped)):
+        report(name, scores, rows)
     print(f"looked at again: {unsure.mean():.3f}")
     scales = np.array(plain.temperatures) / np.array(fitted.temperatures)
     return {
         "sum": np.array([SHARE, *scales], np.float32),
         "calibration": np.array([*plain.temperatures, fitted.slope, fitted.offset], np.float32),
     }
-
-
-def report(rows: list[Any], scores: dict[str, Array]) -> None:
-    """Prints the share of right labels of each way, and of far misses."""
-    levels, kinds = targets(rows)
-    cut = len(COMPLEXITIES)
-    for name, one in scores.items():
-        said = one[:, :cut].argmax(1)
-        right = (said == levels) & (one[:, cut:].argmax(1) == kinds)
-        far = np.abs(said - levels) == cut - 1
-        print(f"{name} on {', '.join(HELD)}: both right {right.mean():.3f}, far {far.mean():.3f}")
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ def test_held_out_requests_are_mostly_right() -> None:
     for row in clean:
         label = EMBEDDINGS.classify(Judged(row["prompt"]))
         right += (label.complexity, label.category) == (row["complexity"], row["category"])
-    assert right / len(clean) > 0.8
+    assert right / len(clean) > 0.9, "with the first look alone it is less"
 
 
 def _verdict(level: int) -> Verdict:

@@ -100,5 +100,6 @@ def load(folder: Path, shipped: Path) -> Trained:
 
 
 def fingerprint(shipped: Path) -> str:
-    """Which network the hidden layer and the scores come from."""
-    return sha256((shipped / "network.npz").read_bytes()).hexdigest()[:16]
+    """Which networks the hidden layer and the scores come from."""
+    files = (shipped / "network.npz", shipped / "look.onnx")
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]

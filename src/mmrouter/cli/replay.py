@@ -122,7 +122,7 @@ def _replay(
     written = tuple(config.model_dump_json() for config in configs)
     requests = _requests(log)
     settings = Settings(written, model, second_look or requests <= LARGE)
-    sums = _sums(log, settings, workers or workers_for(requests))
+    sums = _sums(log, settings, workers or workers_for(requests), requests)
     upstream = Registry(configs[0]).resolve(model).upstream
     return Report(
         source=_named(log),
@@ -146,7 +146,7 @@ def _requests(log: str) -> int:
         return requests_in(store)
 
 
-def _sums(log: str, settings: Settings, workers: int) -> Sums:
+def _sums(log: str, settings: Settings, workers: int, requests: int) -> Sums:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -156,7 +156,7 @@ def _sums(log: str, settings: Settings, workers: int) -> Sums:
         TimeRemainingColumn,
     )
 
-    from mmrouter.eval.replay.run import file_chunks, replay, requests_in, store_chunks
+    from mmrouter.eval.replay.run import file_chunks, replay, store_chunks
     from mmrouter.tracker.store import open_store
 
     columns = (
@@ -176,7 +176,7 @@ def _sums(log: str, settings: Settings, workers: int) -> Sums:
 
         if (url := _books(log)) is not None:
             with closing(open_store(url)) as store:
-                progress.update(bar, total=requests_in(store))
+                progress.update(bar, total=requests)
                 return replay(settings, store_chunks(store), workers=workers, advance=advance)
         path = _file(log)
         progress.update(bar, total=path.stat().st_size)
