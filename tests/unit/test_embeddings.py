@@ -13,8 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmrouter.classifier.base import Unsure
 from mmrouter.classifier.difficulty import Difficulty
-from mmrouter.classifier.embeddings import SHIPPED, EmbeddingsClassifier, shipped_encoder
+from mmrouter.classifier.embeddings import (
+    SHIPPED,
+    EmbeddingsClassifier,
+    shipped_encoder,
+    shipped_look,
+)
 from mmrouter.classifier.heads import COMPLEXITIES, Calibration, Verdict, softmax
 from mmrouter.classifier.text import Judged
 from mmrouter.types import Category, Complexity
@@ -52,6 +58,10 @@ def test_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     assert EmbeddingsClassifier().classify(Judged("Explain TCP")).confidence > 0
+    unsure = EmbeddingsClassifier().begin(Judged("the sheds and the quartets: what before what"))
+    assert isinstance(unsure, Unsure)
+    shipped_look.cache_clear()  # reading it is part of the question
+    assert unsure.look_again().degraded is None
 
 
 def test_torch_is_not_needed() -> None:
