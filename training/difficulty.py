@@ -108,9 +108,9 @@ def read(folder: Path) -> Table:
             continue
         judged = Judged(row["prompt"])
         seen = features.of(judged, encoder)
-        scored = network.scores(network.embed(seen.vectors), seen.cues)
+        scored = network.scores(network.embed(seen), seen.cues)
         verdict = network.calibration.verdict(scored)
-        values = difficulty.features(judged.text, seen.vectors, verdict)
+        values = difficulty.features(judged.text, seen.mean, verdict)
         pair = (got[tiers.pair[0]], got[tiers.pair[1]])
         goal = ((1 - np.mean(weak)) * np.mean(strong) + (1 - pair[0])) / 2
         kept.append((values, difficulty.level(verdict), goal, *pair, row["dataset"], row["task"]))

@@ -312,11 +312,12 @@ def calibrate(scores: Array, rows: list[Row]) -> Calibration:
 
 def scores_of(folder: Path, rows: list[Row]) -> Array:
     """float[rows, labels] by the weights in a folder."""
-    network, encoder = Network.load(folder), StaticEncoder(folder)
+    encoder = StaticEncoder(folder)
+    network = Network.load(folder, encoder)
     every = []
     for row in rows:
         read = features.of(row.judged, encoder)
-        every.append(network.scores(network.embed(read.vectors), read.cues))
+        every.append(network.scores(network.embed(read), read.cues))
     return np.stack(every)
 
 

@@ -20,6 +20,7 @@ from fit import HELD, WEIGHTS, calibrate, read, report
 from onnx import TensorProto, helper, numpy_helper
 
 from mmrouter.classifier.embeddings import UNSURE
+from mmrouter.classifier.encoder_static import StaticEncoder
 from mmrouter.classifier.heads import LABELS, Network
 from mmrouter.classifier.second_look import HEAD, TAIL
 
@@ -130,7 +131,7 @@ def calibration(folder: Path, first: Any, look: Any) -> dict[str, Array]:
     seen = np.concatenate([first[author] for author in HELD])
     order = np.concatenate([np.flatnonzero(look["authors"] == author) for author in HELD])
     total = look["student"][order] + SHARE * seen
-    plain = Network.load(folder).calibration
+    plain = Network.load(folder, StaticEncoder(folder)).calibration
     unsure = np.array([plain.verdict(one).confidence < UNSURE for one in seen])
     fitted = calibrate(total[unsure], [row for row, one in zip(rows, unsure, strict=True) if one])
     shipped = np.where(unsure[:, None], total, seen)

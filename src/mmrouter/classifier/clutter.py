@@ -82,6 +82,7 @@ _QUOTED = re.compile(
     r'(?<![\w.,!?])"(?=\S)[^"]{120,}"(?!\w)'
     r"|“[^“”]{120,}”|«[^«»]{120,}»|„[^„“”]{120,}[“”]|「[^「」]{60,}」"
 )
+_OPENING = '"“«„「'
 _SPACES = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"\n\s*\n\s*")
 _MARKED = frozenset("/@[(ABCDEFGHIJKLMNOPQRSTUVWXYZc")
@@ -130,7 +131,9 @@ def clean(text: str) -> Cleaned:
         code += typed
     text = _without_quotes(text)
     text = text.replace(lines.MARK, "")
-    text = _BLANKS.sub("\n\n", _SPACES.sub(" ", text)).strip()
+    if "  " in text or "\t" in text:
+        text = _SPACES.sub(" ", text)
+    text = _BLANKS.sub("\n\n", text).strip()
     pasted = max(0, whole - len(text) - code)
     return Cleaned(without_courtesy(text), code, pasted)
 
@@ -280,7 +283,7 @@ def _without_fences(text: str) -> tuple[str, int]:
 
 def _without_quotes(text: str) -> str:
     """Text without long quotations, unless nothing else would say what is wanted."""
-    if len(text) < 120:
+    if len(text) < 120 or not any(mark in text for mark in _OPENING):
         return text
     rest = _QUOTED.sub(' "…" ', text)
     return rest if len(rest) > 16 else text

@@ -60,9 +60,9 @@ class Difficulty:
                 float(file["level_weight"]),
             )
 
-    def of(self, text: str, vectors: Vector, verdict: Verdict) -> float:
-        """The difficulty of a judged text, in 0..1; `vectors` are its encoder's rows."""
-        values = (features(text, vectors, verdict) - self.mean) / self.scale
+    def of(self, text: str, mean: Vector, verdict: Verdict) -> float:
+        """The difficulty of a judged text, in 0..1; `mean` is that of its subwords' vectors."""
+        values = (features(text, mean, verdict) - self.mean) / self.scale
         odds = float(values @ self.weights) + self.offset + self.level_weight * level(verdict)
         return float(1 / (1 + np.exp(-odds)))
 
@@ -72,9 +72,8 @@ def level(verdict: Verdict) -> float:
     return float(verdict.complexity[1] / 2 + verdict.complexity[2])
 
 
-def features(text: str, vectors: Vector, verdict: Verdict) -> Vector:
+def features(text: str, mean: Vector, verdict: Verdict) -> Vector:
     """Counts, chances of the categories, mean vector: float32[features]."""
-    mean = vectors.mean(0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
     return np.concatenate((counts(text), verdict.category, mean)).astype(np.float32)
 
 
@@ -98,7 +97,7 @@ def counts(text: str) -> Vector:
             log1p(text.count("\\") + text.count("$")),
             log1p(text.count("\n")),
             log1p(text.count("?")),
-            log1p(len(_NUMBER.findall(text))),
+            log1p(len(_NUMBER.findall(text)) if digits or not text.isascii() else 0),
             sum(map(len, words)) / many,
             capitals / many,
             len(set(words)) / many,

@@ -42,7 +42,7 @@ def shipped_encoder() -> StaticEncoder:
 @cache
 def shipped_network() -> Network:
     """The network in the wheel, read once."""
-    return Network.load(SHIPPED)
+    return Network.load(SHIPPED, shipped_encoder())
 
 
 @cache
@@ -98,10 +98,10 @@ class EmbeddingsClassifier:
 
     def begin(self, judged: Judged) -> Classification | Unsure:
         read = features.of(judged, self._encoder)
-        hidden = self._network.embed(read.vectors)
+        hidden = self._network.embed(read)
         scores = self._network.scores(hidden, read.cues)
         verdict = self._network.calibration.verdict(scores)
-        difficulty = self._difficulty.of(judged.text, read.vectors, verdict)
+        difficulty = self._difficulty.of(judged.text, read.mean, verdict)
         seen = _Seen(read.subwords, hidden, scores, difficulty)
         first = self._said(seen, self._corrected(seen, scores) or verdict)
         if self._second_look and verdict.confidence < UNSURE:

@@ -34,24 +34,27 @@ class StaticEncoder:
 
     def __init__(self, folder: Path) -> None:
         self._subwords = Subwords(folder, SPECIAL)
-        self._vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        # a plain array over the file: numpy takes twice as long for each look into a `memmap`
+        self._vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
         self._scales = np.load(folder / "scales.npy").astype(np.float32)
-        self.size: int = self._vectors.shape[1]
-
-    def encode(self, text: str) -> NDArray[np.float32]:
-        """The vectors of a text in order, float32[subwords, size]; no row if there is no subword.
-
-        Letter case and runs of white space make no difference.
-        """
-        return self.vectors(self.subwords(text))
+        self.rows, self.size = self._vectors.shape
 
     def vectors(self, subwords: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of some rows, float32[subwords, size]."""
         vectors: NDArray[np.float32] = self._vectors[subwords] * self._scales[subwords][:, None]
         return vectors
 
+    def mean(self, subwords: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The mean of the vectors of some rows, float32[size]; zero of none."""
+        shares = self._scales[subwords] / np.float32(max(len(subwords), 1))
+        mean: NDArray[np.float32] = shares @ self._vectors[subwords].astype(np.float32)
+        return mean
+
     def subwords(self, text: str) -> NDArray[np.int64]:
-        """The rows of a text's known subwords, in order."""
+        """The rows of a text's known subwords, in order.
+
+        Letter case and runs of white space make no difference.
+        """
         if len(text) > _HEAD_CHARS + _TAIL_CHARS:
             text = f"{text[:_HEAD_CHARS]} {text[-_TAIL_CHARS:]}"
         plain = text.lower()

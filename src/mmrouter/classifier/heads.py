@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, log
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmrouter.classifier.encoder_static import StaticEncoder
+from mmrouter.classifier.features import Features
+from mmrouter.classifier.windows import Windows
 from mmrouter.types import Category, Complexity
 
 COMPLEXITIES = tuple(Complexity)
@@ -54,8 +58,8 @@ class Calibration:
         complexity = softmax(scores[:cut] / np.float32(self.temperatures[0]))
         category = softmax(scores[cut:] / np.float32(self.temperatures[1]))
         both = min(max(float(complexity.max() * category.max()), 1e-6), 1 - 1e-6)
-        odds = self.slope * np.log(both / (1 - both)) + self.offset
-        return Verdict(complexity, category, float(1 / (1 + np.exp(-odds))))
+        odds = self.slope * log(both / (1 - both)) + self.offset
+        return Verdict(complexity, category, 1 / (1 + exp(-odds)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,7 @@ class Network:
     """Three-subword windows and the mean vector, one hidden layer, and the cues beside it.
 
     Attributes:
-        window: float32[3 * size, channels] over a vector, the one before and the one after.
-        window_bias: float32[channels].
+        windows: over a vector, the one before and the one after.
         hidden: float32[size + 2 * channels, units]: mean vector, mean and maximum of the windows.
         hidden_bias: float32[units].
         out: float32[units, LABELS].
@@ -75,8 +78,7 @@ class Network:
         calibration: from scores to probabilities.
     """
 
-    window: Vector
-    window_bias: Vector
+    windows: Windows
     hidden: Vector
     hidden_bias: Vector
     out: Vector
@@ -88,21 +90,20 @@ class Network:
     calibration: Calibration
 
     @classmethod
-    def load(cls, folder: Path) -> Network:
+    def load(cls, folder: Path, encoder: StaticEncoder) -> Network:
         """Reads `network.npz`, `cues.npy` and `rarity.npy`, which `training/fit.py` wrote."""
         with np.load(folder / "network.npz") as file:
             small = {name: file[name].astype(np.float32) for name in file.files}
         steps, calibration = small["steps"], small["calibration"]
         return cls(
-            window=small["window"],
-            window_bias=small["window_bias"],
+            windows=Windows(encoder, small["window"], small["window_bias"]),
             hidden=small["hidden"],
             hidden_bias=small["hidden_bias"],
             out=small["out"],
             bias=small["bias"],
-            cues=np.load(folder / "cues.npy", mmap_mode="r"),
+            cues=np.asarray(np.load(folder / "cues.npy", mmap_mode="r")),
             cue_step=float(steps[0]),
-            rarity=np.load(folder / "rarity.npy", mmap_mode="r"),
+            rarity=np.load(folder / "rarity.npy"),
             rarity_step=float(steps[1]),
             calibration=Calibration(
                 (float(calibration[0]), float(calibration[1])),
@@ -111,20 +112,14 @@ class Network:
             ),
         )
 
-    def embed(self, vectors: Vector) -> Vector:
+    def embed(self, read: Features) -> Vector:
         """The hidden layer, float32[units]: what the request is like, as far as labels go."""
         pooled = np.zeros(len(self.hidden), np.float32)
-        if len(vectors):
-            size, channels = vectors.shape[1], len(self.window_bias)
-            triples = np.zeros((len(vectors), 3 * size), np.float32)
-            triples[1:, :size] = vectors[:-1]
-            triples[:, size : 2 * size] = vectors
-            triples[:-1, 2 * size :] = vectors[1:]
-            windows = triples @ self.window
-            windows += self.window_bias
-            np.maximum(windows, 0, out=windows)
-            share = np.full(len(vectors), 1 / len(vectors), np.float32)
-            pooled[:size] = share @ vectors
+        if len(read.subwords):
+            windows = self.windows.of(read.subwords)
+            size, channels = len(read.mean), windows.shape[1]
+            share = np.full(len(windows), 1 / len(windows), np.float32)
+            pooled[:size] = read.mean
             pooled[size : size + channels] = share @ windows
             pooled[size + channels :] = windows.max(0)
         hidden: Vector = np.maximum(pooled @ self.hidden + self.hidden_bias, 0)

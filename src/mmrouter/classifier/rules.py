@@ -64,7 +64,7 @@ class Weights:
             numbers = _ROW.unpack_from(rows, _ROW.size * place)
             return int.from_bytes(_LANES.pack(*(n + _LOWEST for n in numbers)), "little")
 
-        object.__setattr__(self, "read", Reader(self.places.get, self.places))
+        object.__setattr__(self, "read", Reader(self.places.get, pieces=self.places))
         object.__setattr__(self, "lanes", lru_cache(maxsize=8192)(lanes_of))
 
 

@@ -133,7 +133,7 @@ def _seen(examples: Sequence[Example], method: Method, progress: Progress) -> _S
     hidden, scores = [], []
     for number, example in enumerate(examples, 1):
         read = features.of(example.judged, encoder)
-        hidden.append(network.embed(read.vectors))
+        hidden.append(network.embed(read))
         seen = network.scores(hidden[-1], read.cues)
         if again and network.calibration.verdict(seen).confidence < UNSURE:
             seen = shipped_look().scores(read.subwords, seen)
