@@ -7,13 +7,16 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmrouter.classifier import features
 from mmrouter.classifier.base import Unsure
+from mmrouter.classifier.cues import cues
 from mmrouter.classifier.difficulty import Difficulty
 from mmrouter.classifier.embeddings import (
     SHIPPED,
@@ -69,10 +72,10 @@ def test_torch_is_not_needed() -> None:
     assert "torch" not in sys.modules
 
 
-def test_case_space_and_tools_make_no_difference_to_the_vectors() -> None:
+def test_case_space_and_tools_make_no_difference() -> None:
     encoder = shipped_encoder()
-    plain = encoder.encode("explain tcp congestion control")
-    assert np.array_equal(plain, encoder.encode("  Explain\n TCP   Congestion CONTROL "))
+    plain = encoder.subwords("explain tcp congestion control")
+    assert np.array_equal(plain, encoder.subwords("  Explain\n TCP   Congestion CONTROL "))
     asked = Judged("Explain TCP congestion control")
     with_tools = Judged("Explain TCP congestion control", tools=30)
     assert EMBEDDINGS.classify(asked) == EMBEDDINGS.classify(with_tools)
@@ -84,6 +87,41 @@ def test_a_follow_up_is_read_with_what_it_answers() -> None:
     leaning = EMBEDDINGS.classify(Judged("yes", context=offer, follow_up=True))
     assert alone.complexity is Complexity.SIMPLE
     assert (leaning.complexity, leaning.category) == (Complexity.COMPLEX, Category.CODE)
+
+
+WORDS = st.sampled_from(
+    [
+        "do",
+        "don't",
+        "3,000",
+        "C++",
+        "foo()",
+        "why?",
+        "explain",
+        "the",
+        "code",
+        "写",
+        "给",
+        "код",
+        "_x,",
+        "ü’s",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=30).map(" ".join)))
+def test_the_table_has_a_row_for_each_cue_by_its_name(text: str) -> None:
+    judged = Judged(text)
+    named = {crc32(name.encode()) % features.CUE_ROWS for name in cues(judged)}
+    assert features.cue_rows(judged).tolist() == sorted(named)
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=200))
+def test_ascii_is_read_like_any_other_script(text: str) -> None:
+    """It has a pattern of its own, for speed."""
+    with_another = cues(Judged(f"{text} ж"))
+    assert {name for name in cues(Judged(text)) if name[0] in "wsn"} <= with_another
 
 
 @settings(deadline=None, max_examples=150)
@@ -128,8 +166,9 @@ def _verdict(level: int) -> Verdict:
 @settings(deadline=None, max_examples=50)
 def test_more_complex_is_never_less_difficult(text: str) -> None:
     difficulty = Difficulty.load(SHIPPED)
-    vectors = shipped_encoder().encode(text.encode("utf-8", "replace").decode("utf-8"))
-    simple, medium, complex_ = (difficulty.of(text, vectors, _verdict(i)) for i in range(3))
+    encoder = shipped_encoder()
+    mean = encoder.mean(encoder.subwords(text.encode("utf-8", "replace").decode("utf-8")))
+    simple, medium, complex_ = (difficulty.of(text, mean, _verdict(i)) for i in range(3))
     assert simple <= medium <= complex_
 
 
