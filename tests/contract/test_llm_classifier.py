@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from mmrouter import AsyncRouter, Config
 from mmrouter.classifier.llm import read_label
 from mmrouter.cli.main import cli
+from mmrouter.config import load_config
 from mmrouter.errors import ProviderProtocolError
 from mmrouter.tracker.store import Filter, Store, open_store
 from mmrouter.types import Complexity
@@ -96,6 +97,19 @@ async def test_when_it_fails_the_local_strategy_decides_and_the_cost_is_kept(
     assert first.status == ("ok" if way == "garbage" else "failed")
     assert not result.fallback_used
     assert list(books.verify()) == []
+
+
+async def test_the_small_local_model_can_label(tmp_path: Path) -> None:
+    """The real one: its answers come as streams and are given on as a whole, text included."""
+    plain = load_config("local").model_dump()
+    model = plain["routes"]["simple"]["factual"]["model"]
+    plain["classifier"] |= {"strategy": "llm", "model": model, "timeout_ms": 60_000}
+    db = f"sqlite:///{tmp_path / 'books.db'}"
+    async with AsyncRouter(Config.model_validate(plain), db=db) as router:
+        result = await router.route("What is the capital of Peru?", max_tokens=4)
+    assert result.classification is not None
+    assert result.classification.degraded is None
+    assert (result.classification.strategy, result.classification.complexity) == ("llm", "simple")
 
 
 async def test_a_decision_alone_asks_nobody(upstream: Upstream, db: str, books: Store) -> None:

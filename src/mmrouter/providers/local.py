@@ -44,7 +44,7 @@ class LocalProvider(ProviderBase):
                 text += piece.text
                 first = first or piece.data
                 if isinstance(piece, Finish):
-                    yield replace(piece, data=_folded(first, text, piece))
+                    yield replace(piece, data=_folded(first, text, piece), text=text)
 
     async def aclose(self) -> None:
         for server, http in self._models.values():
