@@ -304,10 +304,17 @@ def test_books_of_a_newer_mmrouter_are_left_alone(books_url: str) -> None:
         open_store(books_url)
 
 
-@pytest.mark.parametrize("url", ["mysql://h/d", "nonsense", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://h/d", "nonsense", "sqlite://", "sqlite:///:memory:", "sqlite://h/x.db",
+        "sqlite://user:secret@/x.db",
+    ],
+)  # fmt: skip
 def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"tracker\.url"):
+    with pytest.raises(ConfigError, match=r"tracker\.url") as refused:
         open_store(url)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_database_that_cannot_be_reached_says_so_without_the_password(tmp_path: Path) -> None:

@@ -83,6 +83,11 @@ class SqliteBackend:
     """
 
     def __init__(self, url: URL) -> None:
+        if url.host is not None or url.username is not None:
+            raise ConfigError(
+                "tracker.url names a host, and SQLite has files only: write sqlite:///mmrouter.db, "
+                "or sqlite:////var/lib/mmrouter.db for a path from the root"
+            )
         if not url.database or url.database == ":memory:":
             raise ConfigError(f"tracker.url {url!s} names no file: write sqlite:///mmrouter.db")
         self._path = Path(url.database)
