@@ -11,8 +11,9 @@ arXiv 1503.02531) with replaced words (Jiao et al., TinyBERT, arXiv 1909.10351, 
 subwords' own vectors stay as they are. With --without, whose rows are left out are judged at the
 end; that calibrates what is shipped.
 
-Needs numpy and torch: about three minutes on one H200, about four hours on two cores. Seeds are
-fixed, but GPUs add in other orders: expect the same decision on 97 % of the rows.
+Needs numpy and torch: about three minutes on one H200, about a day on two cores. On one thread of a
+processor the same rows give the same bits; GPUs add in other orders. How far runs agree, the model
+card says.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Transformer(nn.Module):
 
     def __init__(self, base: Any, layers: range) -> None:
         super().__init__()
+        torch.manual_seed(SEED)
         self.heads = int(base["heads"])
         width = self.width = len(base["e5/emb.ln.w"])
 
