@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,47 @@ def test_words_of_any_script_are_cut_as_the_library_cuts_them(
     words = [word.replace("\u2581", "") or "x" for word in words]
     theirs = reference.encode(" ".join(words), add_special_tokens=False).ids
     assert subwords.of(words) == [row for row in theirs if row >= SPECIAL]
+
+
+WRITTEN = st.lists(
+    st.sampled_from(
+        [
+            "the",
+            "don't",
+            "I’m",
+            "foo_bar(",
+            "x=3.5;",
+            "(see",
+            "e.g.",
+            "'a'",
+            "C++",
+            "1,000",
+            "’",
+            "ा",
+        ]
+    )
+)
+
+
+@given(WRITTEN.map("".join).filter(bool))
+def test_marks_within_words_make_no_difference(
+    reference: Tokenizer, subwords: Subwords, word: str
+) -> None:
+    theirs = reference.encode(word, add_special_tokens=False).ids
+    assert subwords.of([word]) == [row for row in theirs if row >= SPECIAL]
+
+
+def test_what_the_cutting_takes_for_granted_of_the_vocabulary(
+    reference: Tokenizer, subwords: Subwords
+) -> None:
+    """A subword alone is cut no further, and none reaches from a letter to an ASCII mark."""
+    pieces = (SHIPPED / "pieces.txt").read_text("utf-8").split("\n")[SPECIAL:]
+    words = [piece[1:] for piece in pieces if piece.startswith("\u2581") and len(piece) > 2]
+    alone = reference.encode(" ".join(words), add_special_tokens=False).tokens
+    assert [piece[1:] for piece in alone] == words
+    letter, mark = r"[^\W\d_]", r"[!-/:-@\[-`{-~]"
+    across = re.compile(f"{letter}{mark}|{mark}{letter}")
+    assert [piece for piece in pieces if across.search(piece)] == []
 
 
 def test_the_vocabulary_is_whole() -> None:

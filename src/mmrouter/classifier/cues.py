@@ -137,7 +137,7 @@ class Reader(Generic[Mark]):
         self._find = find
         self._in_a_row = in_a_row or self._named_in_a_row
         self._pieces = pieces
-        self._word = lru_cache(maxsize=4096)(self._read_word)
+        self._word = lru_cache(maxsize=16_384)(self._read_word)
         self._dense = lru_cache(maxsize=1024)(self._read_dense)
         # of concepts and forms there are so many, and no more
         self._known = lru_cache(maxsize=None)(find)

@@ -57,7 +57,7 @@ def _row(cue: str) -> int:
     return crc32(cue.encode("utf-8", "surrogatepass")) & _MASK
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _begun(word: str) -> int:
     """The checksum of a pair's name up to its second word."""
     return crc32(f"b:{word} ".encode())

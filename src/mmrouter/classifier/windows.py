@@ -16,8 +16,8 @@ from mmrouter.classifier.encoder_static import StaticEncoder
 
 Vector = NDArray[np.float32]
 
-REMEMBERED = 8_192
-"""Subwords whose products are kept: 12 MB of them. More than a text can have."""
+REMEMBERED = 16_384
+"""Subwords whose products are kept, 25 MB when all are there: what English requests use. A text has far fewer."""
 
 
 class Windows:
@@ -33,11 +33,12 @@ class Windows:
         self._encoder = encoder
         # In float64 a product is, after rounding, the same whatever is computed beside it: how a
         # request is classified does not depend on what came before.
-        self._weights = np.split(weights.astype(np.float64), 3)
+        self._weights = np.concatenate(np.split(weights.astype(np.float64), 3), axis=1)
         self._bias = bias
-        self._products = [np.empty((REMEMBERED, len(bias)), np.float32) for _ in self._weights]
+        self._products = np.empty((3, REMEMBERED, len(bias)), np.float32)
         self._places = np.full(encoder.rows, -1, np.int64)
-        self._used = 0
+        self._holders = np.zeros(REMEMBERED, np.int64)  # row 0 is no text: nobody misses it
+        self._next = 0
         self._lock = Lock()
 
     def of(self, subwords: NDArray[np.int64]) -> Vector:
@@ -45,8 +46,8 @@ class Windows:
         before, at, after = self._products
         with self._lock:
             places = self._places[subwords]
-            if (places < 0).any():
-                self._learn(np.unique(subwords))
+            while (places < 0).any():  # more than once where its own were forgotten for others
+                self._learn(np.unique(subwords[places < 0]))
                 places = self._places[subwords]
             windows: Vector = at.take(places, axis=0)
             windows[1:] += before.take(places[:-1], axis=0)
@@ -55,14 +56,12 @@ class Windows:
         return np.maximum(windows, 0, out=windows)
 
     def _learn(self, subwords: NDArray[np.int64]) -> None:
-        """Sees to it that all of a text's subwords are remembered; forgets others for them."""
-        if self._used + len(subwords) > REMEMBERED:
-            self._places.fill(-1)
-            self._used = 0
-        new = subwords[self._places[subwords] < 0]
-        end = self._used + len(new)
-        vectors = self._encoder.vectors(new).astype(np.float64)
-        for products, weights in zip(self._products, self._weights, strict=True):
-            products[self._used : end] = vectors @ weights
-        self._places[new] = np.arange(self._used, end)
-        self._used = end
+        """Remembers some, instead of those that have been remembered for longest."""
+        places = np.arange(self._next, self._next + len(subwords)) % REMEMBERED
+        self._next = (self._next + len(subwords)) % REMEMBERED
+        self._places[self._holders[places]] = -1
+        vectors = self._encoder.vectors(subwords).astype(np.float64)
+        parts = (vectors @ self._weights).reshape(len(subwords), len(self._products), -1)
+        self._products[:, places] = parts.swapaxes(0, 1)
+        self._holders[places] = subwords
+        self._places[subwords] = places
