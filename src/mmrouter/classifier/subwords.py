@@ -19,20 +19,20 @@ _MARK = "\u2581"
 _UNKNOWN_PENALTY = 10.0
 """How much less probable than the rarest subword an unknown character is, as a logarithm."""
 
-_REMEMBERED = 32
+_LONGEST = 32
 """Characters of the longest word that is worth remembering."""
 
-_WORDS = 16_384
-"""So many are remembered, with what stands at their ends and without. Of the words of English
-requests all but one in twenty are then known."""
+_REMEMBERED = 16_384
+"""So many words are remembered, and parts of words. Of those of new English requests all but one in
+twenty are then known."""
 
 _BORDER = re.compile(r"(?<=[^\W\d_])(?=[!-/:-@\[-`{-~])|(?<=[!-/:-@\[-`{-~])(?=[^\W\d_])")
-"""Between a letter and an ASCII mark. No subword reaches across one, so a word may be cut there, and
-"table," is remembered as "table"."""
+"""Between a letter and an ASCII mark. No subword reaches across, so a word may be cut there, and
+"table," is known where "table" is."""
 
 _SHORT = 2
-"""Characters beyond which a text that is itself a subword is best left whole. The two sentences above
-hold for this vocabulary and need not for another: tests/unit/test_subwords.py."""
+"""Characters beyond which a text that is itself a subword is best left whole. This and the border
+hold for this vocabulary and need not for another: tests/unit/test_subwords.py sees to it."""
 
 
 class Subwords:
@@ -50,21 +50,20 @@ class Subwords:
         self._rows = dict(zip(pieces[first:], range(first, len(pieces)), strict=True))
         self._longest = max(map(len, pieces))
         self._unknown = min(self._scores) - _UNKNOWN_PENALTY
-        self._known_word = lru_cache(maxsize=_WORDS)(self._word)
-        self._known_part = lru_cache(maxsize=_WORDS)(self._part)
+        self._known_word = lru_cache(maxsize=_REMEMBERED)(self._word)
+        self._known_part = lru_cache(maxsize=_REMEMBERED)(self._part)
 
     def of(self, words: list[str]) -> list[int]:
         """The rows of some words' subwords, in order; unknown characters are left out."""
         rows: list[int] = []
         for word in words:
-            rows += (self._known_word if len(word) <= _REMEMBERED else self._word)(word)
+            rows += (self._known_word if len(word) <= _LONGEST else self._word)(word)
         return rows
 
     def _word(self, word: str) -> tuple[int, ...]:
-        first, *others = _BORDER.split(word)
-        rows = self._known_part(_MARK + first)
-        for part in others:
-            rows += self._known_part(part)
+        rows: tuple[int, ...] = ()
+        for part in _BORDER.split(_MARK + word):
+            rows += (self._known_part if len(part) <= _LONGEST else self._part)(part)
         return rows
 
     def _part(self, text: str) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from mmrouter.classifier.encoder_static import StaticEncoder
 Vector = NDArray[np.float32]
 
 REMEMBERED = 16_384
-"""Subwords whose products are kept, 25 MB when all are there: what English requests use. A text has far fewer."""
+"""Subwords whose products are kept, 25 MB when all are there. English requests use about as many; a
+text has far fewer."""
 
 
 class Windows:
