@@ -2,10 +2,10 @@
 
     python benchmarks/classify_llm.py [--calls 30]
 
-A real model on this machine's processors (SmolLM2-135M under llama.cpp), so the figures are a floor
-for models like it and say nothing of hosted ones: there network and queue decide.
-So small a model labels badly; how often it gave a label at all is told beside. Every text is new,
-since a known one is answered from memory. What is asked about it beside stays in the model's cache.
+A real model on this machine's processors (SmolLM2-135M under llama.cpp): the figures say nothing of
+hosted models, where network and queue decide. How often it gave a label at all is told beside, not
+how often a right one. Every text is new, since a known one is answered from memory; between two of
+them the model answers the request itself, with one token.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ _QUOTED = re.compile(
     r"|“[^“”]{120,}”|«[^«»]{120,}»|„[^„“”]{120,}[“”]|「[^「」]{60,}」"
 )
 _OPENING = '"“«„「'
+"""What a quotation begins with."""
 _SPACES = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"\n\s*\n\s*")
 _MARKED = frozenset("/@[(ABCDEFGHIJKLMNOPQRSTUVWXYZc")

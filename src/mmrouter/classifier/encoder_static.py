@@ -34,7 +34,7 @@ class StaticEncoder:
 
     def __init__(self, folder: Path) -> None:
         self._subwords = Subwords(folder, SPECIAL)
-        # a plain array over the file: numpy takes twice as long for each look into a `memmap`
+        # a plain array over the file: numpy takes half as long again for a look into a `memmap`
         self._vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
         self._scales = np.load(folder / "scales.npy").astype(np.float32)
         self.rows, self.size = self._vectors.shape

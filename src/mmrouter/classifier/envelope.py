@@ -63,7 +63,7 @@ def said_to_bot(text: str) -> str:
 
 def without_envelope(text: str) -> str:
     """The person's words; the text itself where nothing else would be left."""
-    # Here and below, what no pattern can do without is looked for first: it costs a hundredth.
+    # Here and below, what a pattern cannot do without is looked for first: most texts lack it.
     attached = _ATTACHED.search(text) if "\n" in text else None
     if attached and attached.start() > 4:
         text = text[: attached.start()].rstrip()

@@ -64,7 +64,7 @@ def _begun(word: str) -> int:
 
 
 def _rows_in_a_row(words: Sequence[str]) -> list[int]:
-    """As `_row` of each pair's name, in a third of the time: a checksum can be gone on with."""
+    """As `_row` of each pair's name, which is not written out: a checksum can be gone on with."""
     seconds = map(str.encode, islice(words, 1, None))
     return [found & _MASK for found in map(crc32, seconds, map(_begun, words))]
 

@@ -23,7 +23,7 @@ _LONGEST = 32
 """Characters of the longest word that is worth remembering."""
 
 _REMEMBERED = 16_384
-"""So many words are remembered: of those of new English requests, nine in ten are then known."""
+"""So many words are remembered, those met last."""
 
 _MARKS = frozenset(punctuation)
 """ASCII marks. No subword reaches from a letter to one of them, so that at the end of a word it may

@@ -17,8 +17,8 @@ from mmrouter.classifier.encoder_static import StaticEncoder
 Vector = NDArray[np.float32]
 
 REMEMBERED = 16_384
-"""Subwords whose products are kept, 25 MB when all are there. English requests use about as many; a
-text has far fewer."""
+"""Subwords whose products are kept, 25 MB when all are there. The English of the labelled rows uses
+11,000; a text has 256 at most."""
 
 
 class Windows:
